@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.errors import StoreError
-from harness.store.disk import no_space, saving
+from harness.store.disk import format_bytes, free_bytes, no_space, saving
 from harness.store.locks import hold
 
 APPLICATION_ID = 0x46544831
@@ -125,7 +125,10 @@ def _translated(error: sqlite3.Error, path: Path) -> StoreError:
     if name.startswith("SQLITE_FULL"):
         return no_space("results", path, None, text)
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
-        return StoreError(f"the run store {path} cannot be used: {text} ({name}). Check its permissions and the disk.")
+        return StoreError(
+            f"the run store {path} cannot be used: {text} ({name}, {format_bytes(free_bytes(path))} free). "
+            "Check its permissions and the disk."
+        )
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return StoreError(
             f"the run store {path} is damaged: {text}. Move it away (mv {path} {path}.damaged) and run again: "

@@ -78,7 +78,7 @@ def saving(what: str, path: Path, needed: int | None = None) -> Iterator[None]:
         reason = os.strerror(error.errno) if error.errno else str(error)
         if error.errno in FULL:
             raise no_space(what, path, needed, reason) from error
-        if not _is_below(error.filename, path):
+        if isinstance(error, FileNotFoundError) or not _is_below(error.filename, path):
             raise
         raise StoreError(
             f"cannot save {what} in {path}: {reason} ({error.filename}).\n"
@@ -117,20 +117,21 @@ def write_atomic(path: Path, content: bytes, what: str) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make the names in ``folder`` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(folder)
 
 
 def sync_tree(folder: Path) -> None:
     """Make every file and name below ``folder`` durable."""
     for parent, _, names in os.walk(folder):
-        for name in names:
-            descriptor = os.open(Path(parent, name), os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_folder(Path(parent))
+        for file in (Path(parent, name) for name in names):
+            if file.is_file():
+                _sync(file)
+        _sync(Path(parent))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

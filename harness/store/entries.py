@@ -12,6 +12,7 @@ from typing import Any
 from harness.errors import StoreError
 from harness.store.digests import DigestCache
 from harness.store.disk import saving
+from harness.store.hashing import digest
 from harness.store.home import CacheKind
 from harness.types import to_json
 
@@ -70,7 +71,8 @@ def write_record(folder: Path, record: EntryRecord) -> None:
         StoreError: it cannot be written.
     """
     with saving(record.description, folder):
-        text = json.dumps({"format": FORMAT, **to_json(record)}, indent=1)
+        data = to_json(record)
+        text = json.dumps({"format": FORMAT, "digest": digest(data), **data}, indent=1)
         (folder / ENTRY_FILE).write_text(text, encoding="utf-8")
 
 
@@ -84,6 +86,8 @@ def read_record(folder: Path) -> EntryRecord:
         data = json.loads((folder / ENTRY_FILE).read_text(encoding="utf-8"))
         if data.pop("format") != FORMAT:
             raise ValueError(f"{ENTRY_FILE} has a format that this version does not know")
+        if data.pop("digest") != digest(data):
+            raise ValueError(f"{ENTRY_FILE} is damaged: its own digest differs")
         files = {name: FileRecord(**record) for name, record in data.pop("files").items()}
         return EntryRecord(**data, files=files)
     except OSError as error:

@@ -125,10 +125,10 @@ def _remove(home: Home, kinds: Sequence[CacheKind], entries: Iterable[CacheEntry
     removed, busy, freed = [], [], 0
     for entry in entries:
         size = FolderCache(home, entry.kind).remove(entry.key)
-        if size is None:
-            busy.append(entry)
-        else:
+        if size is not None:
             removed.append(entry)
             freed += size
+        elif entry.path.is_dir():
+            busy.append(entry)
     freed += sum(FolderCache(home, kind).sweep() for kind in kinds)
     return Removal(tuple(removed), tuple(busy), freed)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import StoreError
 from harness.store.disk import saving
 
 POLL_SECONDS = 0.1
@@ -96,9 +97,16 @@ def _take(path: Path, doing: str) -> int | None:
     with saving("a lock file", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    if _lock_now(descriptor, fcntl.LOCK_EX) and _is_same_file(descriptor, path):
-        _describe(descriptor, doing)
-        return descriptor
+    try:
+        if _lock_now(descriptor, fcntl.LOCK_EX) and _is_same_file(descriptor, path):
+            _describe(descriptor, doing)
+            return descriptor
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(
+            f"cannot lock {path}: {error.strerror}. The harness home must lie on a file system with locks: "
+            "choose a local one with $HARNESS_HOME."
+        ) from error
     os.close(descriptor)
     return None
 

@@ -15,6 +15,9 @@ from harness.store.disk import write_atomic
 from harness.types import to_json
 
 MANIFEST = "manifest.json"
+CGROUP = Path("/sys/fs/cgroup")
+"""Where a container finds its own limits."""
+
 PACKAGES = (
     "ft-harness",
     "accelerate",
@@ -79,7 +82,7 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what speed depends on: cpu, cores this process may use, memory in bytes, GPUs, system, Python."""
+    """Return what speed depends on: cpu; cores and bytes of memory this process may use; GPUs, system, Python."""
     return {
         "cpu": _cpu(),
         "cores": _cores(),
@@ -97,14 +100,16 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _cores() -> float:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota, _, period = (_first_line(CGROUP / "cpu.max") or "max").partition(" ")
+    return min(cores, round(int(quota) / int(period), 2)) if quota.isdigit() else cores
 
 
 def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _first_line(CGROUP / "memory.max") or "max"
+    return min(total, int(limit)) if limit.isdigit() else total
 
 
 def _gpus() -> list[str]:
@@ -113,6 +118,10 @@ def _gpus() -> list[str]:
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         names += [line.partition(":")[2].strip() for line in _lines(file) if line.startswith("Model")]
     return names
+
+
+def _first_line(path: Path) -> str | None:
+    return next(iter(_lines(path)), None)
 
 
 def _lines(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from harness.errors import StoreError
 from harness.store.database import database_errors, open_database
@@ -20,6 +20,7 @@ from harness.types import Generation, Outcome, Verdict, to_json
 RUNNING: Final = "running"
 INTERRUPTED: Final = "interrupted"
 _CHUNK = 900
+_Noun = TypeVar("_Noun", Generation, Verdict)
 _RUN_COLUMNS = "id, fingerprint, status, started, touched, finished, process, info"
 
 
@@ -173,7 +174,7 @@ class RunStore:
             marks = ",".join("?" * len(chunk))
             statement = f"SELECT key, body FROM generations WHERE key IN ({marks}) ORDER BY failed DESC, id"
             bodies = dict(self._select(statement, chunk))  # good rows come last and so win
-            found.update({key: Generation.from_json(json.loads(body)) for key, body in bodies.items()})
+            found.update((key, self._parse(Generation, body)) for key, body in bodies.items())
         return found
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
@@ -189,7 +190,7 @@ class RunStore:
             "ORDER BY id",
             (run_id,),
         )
-        return [Verdict.from_json(json.loads(body)) for (body,) in rows]
+        return [self._parse(Verdict, body) for (body,) in rows]
 
     def outcomes(self, run_id: str) -> dict[Outcome, int]:
         """Return how many test items of a run ended how, without reading the verdicts themselves."""
@@ -208,6 +209,15 @@ class RunStore:
     def _select(self, statement: str, values: Sequence[Any]) -> list[Any]:
         with self._lock, database_errors(self.path):
             return self._database.execute(statement, values).fetchall()
+
+    def _parse(self, noun: type[_Noun], body: str) -> _Noun:
+        try:
+            return noun.from_json(json.loads(body))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"the run store {self.path} holds a {noun.__name__} that this version cannot read ({error!r}): "
+                "it was written by another version of the harness, or is damaged. Move the file away and run again."
+            ) from error
 
     def _run_rows(self, clause: str, values: Sequence[Any]) -> list[Run]:
         return [_run(row) for row in self._select(f"SELECT {_RUN_COLUMNS} FROM runs {clause}", values)]
@@ -231,7 +241,9 @@ def _dump(noun: Generation | Verdict) -> str:
 
 
 def _run(row: Sequence[Any]) -> Run:
-    return Run(*row[:6], ProcessMark.parse(row[6]), json.loads(row[7]))
+    run_id, fingerprint, status, started, touched, finished, process, info = row
+    mark = ProcessMark.parse(process)
+    return Run(run_id, fingerprint, status, started, touched, finished, mark, json.loads(info))
 
 
 def _listed(runs: Sequence[Run]) -> str:
