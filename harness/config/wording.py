@@ -1,0 +1,178 @@
+"""Says what is wrong with a value in the words of the YAML."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from harness.config.fields import fields_of, section_of, traits_of
+from harness.config.marks import KeyPath
+from harness.config.overrides import show_path
+from harness.config.unsupported import UNSUPPORTED
+
+_TYPES = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "finite_number": "a finite number",
+}
+_LIMITS = {
+    "greater_than": ("greater than", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("less than", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+_FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
+
+
+def explain(errors: Iterable[ErrorDetails], model: type[BaseModel], values: Any) -> dict[KeyPath, str]:
+    """Return one message for each key that ``errors`` are about."""
+    found: dict[KeyPath, str] = {}
+    for error in errors:
+        if error["type"] == _FOLLOWS_FROM_ANOTHER:
+            continue
+        path = _real_path(error, values)
+        if path not in found:
+            found[path] = _message(error, path, model, _value_at(values, path))
+    return found
+
+
+def _real_path(error: ErrorDetails, values: Any) -> KeyPath:
+    """Drop what pydantic adds to a location, such as the branch of a union."""
+    path: list[str | int] = []
+    at = values
+    location = error["loc"]
+    for position, part in enumerate(location):
+        known = (isinstance(at, Mapping) and part in at) or (isinstance(at, list) and isinstance(part, int))
+        if not known and not (error["type"] == "missing" and position == len(location) - 1):
+            break
+        path.append(part)
+        at = at[part] if known else None
+    return tuple(path)
+
+
+def _value_at(values: Any, path: KeyPath) -> Any:
+    for part in path:
+        if isinstance(values, Mapping):
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int):
+            values = values[part]
+    return values
+
+
+def _message(error: ErrorDetails, path: KeyPath, model: type[BaseModel], value: Any) -> str:
+    kind, context, shown = error["type"], error.get("ctx", {}), show_path(path)
+    owner = _owner(model, path)
+    if kind == "missing":
+        return _missing(path, owner)
+    if kind == "extra_forbidden":
+        return unknown_key(path, owner, model)
+    given = f"{shown}: {_show(value)}"
+    allowed = _allowed(owner, path)
+    if kind == "value_error":
+        return f"{given} {context.get('error', error['msg'])}"
+    if allowed:
+        return f"{given} is not allowed; it must be {allowed}"
+    if kind == "literal_error":
+        return f"{given} is not allowed; {_choices(str(context['expected']), value)}"
+    if kind in _LIMITS:
+        words, name = _LIMITS[kind]
+        return f"{given} is not allowed; it must be {words} {context[name]}"
+    if kind in _TYPES:
+        return f"{given} is {_describe(value)}; it must be {_TYPES[kind]}{_advice(kind, value)}"
+    if kind in ("too_short", "string_too_short"):
+        return f"{shown} is empty; give at least one"
+    return f"{given}: {error['msg']}"
+
+
+def _missing(path: KeyPath, owner: type[BaseModel] | None) -> str:
+    field = fields_of(owner).get(str(path[-1])) if owner else None
+    allowed = traits_of(field).allowed if field else None
+    help_text = allowed or (field.description or "").split(":")[0].rstrip(".").lower() if field else ""
+    return f"{show_path(path)} is missing" + (f": {help_text}" if help_text else "")
+
+
+def _allowed(owner: type[BaseModel] | None, path: KeyPath) -> str | None:
+    field = fields_of(owner).get(str(path[-1])) if owner and path else None
+    return traits_of(field).allowed if field else None
+
+
+def _owner(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
+    """Return the section whose key ``path`` ends in."""
+    current = model
+    for position, part in enumerate(path[:-1]):
+        if isinstance(part, int):
+            continue
+        field = fields_of(current).get(part)
+        section = section_of(field) if field else None
+        if section is None:
+            return current if all(isinstance(rest, int) for rest in path[position + 1 :]) else None
+        current = section[0]
+    return current
+
+
+def unknown_key(path: KeyPath, owner: type[BaseModel] | None, model: type[BaseModel]) -> str:
+    """Say that a key is unknown, and which known one is the nearest."""
+    name = str(path[-1])
+    section = next((str(part) for part in path[:-1] if isinstance(part, str)), "")
+    shown = f"unknown key {name!r}" + (f" in {show_path(path[:-1])}" if len(path) > 1 else "")
+    known = [*(fields_of(owner) if owner else ()), *UNSUPPORTED.get(section, ())]
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if plain in known:
+        return f"{shown}; did you mean {plain!r}?"
+    home = _home_of(plain, model, owner)
+    if home:
+        return f"{shown}; {plain!r} belongs {home}"
+    near = difflib.get_close_matches(plain, known, 1, 0.6)
+    return f"{shown}; did you mean {near[0]!r}?" if near else f"{shown}; the known keys are in docs/config.md"
+
+
+def _home_of(name: str, model: type[BaseModel], owner: type[BaseModel] | None) -> str | None:
+    if owner is not model and name in fields_of(model):
+        return "at the top level"
+    for section_name, field in fields_of(model).items():
+        section = section_of(field)
+        if section and section[0] is not owner and name in fields_of(section[0]):
+            return f"into an entry of {section_name}" if section[1] else f"under {section_name}"
+    return None
+
+
+def _choices(expected: str, value: Any) -> str:
+    options = [option.strip().strip("'") for option in expected.replace(" or ", ", ").split(", ")]
+    near = difflib.get_close_matches(str(value), options, 1, 0.6)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{meant}allowed: {', '.join(options)}" if len(options) > 1 else f"allowed: {options[0]}"
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+def _describe(value: Any) -> str:
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "keys and values",
+    }
+    return names.get(type(value), "something else")
+
+
+def _advice(kind: str, value: Any) -> str:
+    if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):
+        return " (without quotes)"
+    if kind == "string_type" and not isinstance(value, list | dict):
+        return " (put quotes around it)"
+    return ""
