@@ -1,0 +1,22 @@
+"""The ``harness`` command: thin, one module per command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is a message and an exit code, never a traceback."""
+    from rich.console import Console
+
+    from harness.cli.app import app
+    from harness.errors import HarnessError
+
+    try:
+        app()
+    except HarnessError as error:
+        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, style="red")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        sys.exit(130)

@@ -1,0 +1,27 @@
+"""Arguments and options that several commands share, with one wording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file, axolotl's names.")]
+TargetName = Annotated[
+    str,
+    typer.Argument(metavar="ADAPTER|RUN", help="An adapter's folder, or a run's id (or how it begins; see `harness runs`)."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config, such as `lora_r=8`. May be repeated."),
+]
+DataPath = Annotated[Path | None, typer.Option("--data", help="Train on this file instead of the config's data set.")]
+HomePath = Annotated[
+    Path | None,
+    typer.Option("--home", help="Where caches and the run store lie. Default: $HARNESS_HOME, else .harness here."),
+]
+BaseModel = Annotated[
+    str | None, typer.Option("--base-model", help="The base, where the adapter's own record does not name one that is here.")
+]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, vllm or transformers.")]

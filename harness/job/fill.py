@@ -1,0 +1,111 @@
+"""Every wanted reply: taken from the store, or asked of the engine, many at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from harness.data import Renderer
+from harness.errors import DataError, HarnessError, Problem
+from harness.protocols import Engine, OnEvent
+from harness.store import RunStore
+from harness.types import Generation, Reply, Request
+
+
+@dataclass(frozen=True)
+class FillReport:
+    """What it took to have every reply."""
+
+    wanted: int
+    reused: int
+    generated: int
+    errors: int
+    """Replies that the engine refused or failed; they are neither passes nor fails."""
+    seconds: float
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def generation_of(request: Request, reply: Reply, model_hash: str) -> Generation:
+    """Return the stored form of a reply."""
+    return Generation(
+        key=request.key,
+        case_id=request.case_id,
+        model_hash=model_hash,
+        text=reply.text,
+        token_ids=reply.token_ids,
+        prompt_token_ids=reply.prompt_token_ids or request.prompt_ids,
+        finish_reason=reply.finish_reason,
+        decoding=request.decoding,
+        repeat=request.repeat,
+        seconds=reply.seconds,
+        prompt_tokens=reply.prompt_tokens or len(request.prompt_ids),
+        completion_tokens=reply.completion_tokens or len(reply.token_ids),
+        tool_calls=reply.tool_calls,
+        error=reply.error,
+    )
+
+
+def missing_requests(requests: Sequence[Request], stored: Mapping[str, Generation]) -> list[Request]:
+    """Return the requests without a good reply in the store, each key once; a failed reply is asked for again."""
+    wanted = {request.key: request for request in requests}
+    return [r for key, r in wanted.items() if key not in stored or stored[key].error is not None]
+
+
+def render_requests(requests: Sequence[Request], renderer: Renderer) -> list[Request]:
+    """Return the requests with their prompt ids.
+
+    Raises:
+        DataError: the template cannot render some of the cases; all of them are named.
+    """
+    rendered: list[Request] = []
+    problems: list[Problem] = []
+    for request in requests:
+        try:
+            ids = renderer.prompt_ids(request.messages, request.tools)
+        except HarnessError as error:
+            problems.append(Problem(str(error), row=request.case_id))
+        else:
+            rendered.append(replace(request, prompt_ids=ids, stop_ids=renderer.stop_ids))
+    if problems:
+        raise DataError(f"{len(problems)} cases cannot be rendered by the chat template:", problems)
+    return rendered
+
+
+def generate_missing(
+    requests: Sequence[Request],
+    engine: Engine,
+    store: RunStore,
+    model_hash: str,
+    on_event: OnEvent,
+    clock: Callable[[], float] = time.monotonic,
+) -> tuple[int, int, int]:
+    """Send every request at once, keep each reply as it lands.
+
+    Returns:
+        failed replies, prompt tokens, reply tokens.
+
+    Raises:
+        EngineError: the engine died; what had landed is in the store.
+    """
+    started, landed, failed, prompt, completion = clock(), 0, 0, 0, 0
+
+    def keep(request: Request, reply: Reply) -> None:
+        nonlocal landed, failed, prompt, completion
+        generation = generation_of(request, reply, model_hash)
+        store.put_generation(generation)
+        landed += 1
+        failed += generation.error is not None
+        prompt += generation.prompt_tokens
+        completion += generation.completion_tokens
+        seconds = clock() - started
+        on_event({
+            "event": "reply", "done": landed, "total": len(requests), "errors": failed, "seconds": seconds,
+            "replies_per_second": landed / seconds if seconds else 0.0,
+        })  # fmt: skip
+
+    on_event({"event": "generate_start", "total": len(requests)})
+    engine.generate(requests, keep)
+    on_event({"event": "generate_end", "total": len(requests), "errors": failed, "seconds": clock() - started})
+    return failed, prompt, completion

@@ -1,0 +1,83 @@
+"""From a resolved target to an engine, and the proof that it serves that target."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.job.replies import FileEngine
+from harness.job.request import RunRequest, Target
+from harness.models import merge_adapter
+from harness.protocols import Engine, OnEvent
+from harness.serving import EndpointEngine, check_applied, make_engine
+from harness.types import Adapter, Base, Request
+
+CANARY_TOKENS = 256
+
+
+def engine_for(request: RunRequest, target: Target, work: Path, on_event: OnEvent) -> Engine:
+    """Return the unstarted engine for ``target``; ``work`` receives the logs of its server.
+
+    Raises:
+        EngineError: the engine asked for is not installed.
+        DataError: the file of generations is wrong.
+    """
+    if request.generations is not None:
+        return FileEngine(request.generations)
+    if request.endpoint is not None:
+        return EndpointEngine(request.endpoint, request.model)
+    if target.base is None:
+        raise RuntimeError(f"{target.kind} has no base to serve")
+    return local_engine(request, target.base, target.adapter, work, on_event)
+
+
+def local_engine(request: RunRequest, base: Base, adapter: Adapter | None, work: Path, on_event: OnEvent) -> Engine:
+    """Return the unstarted engine that serves a base, with or without an adapter, on this machine."""
+    serve = request.serve()
+
+    def merged() -> Path:
+        if adapter is None:
+            raise RuntimeError("there is no adapter to merge")
+        return merge_adapter(base, adapter, request.home, dtype=serving_dtype(engine), on_event=on_event)
+
+    engine = make_engine(
+        serve, base, adapter, merged=merged, work=work,
+        sequence_len=request.config.sequence_len if request.config else None,
+        max_tokens=request.decoding().max_tokens,
+    )  # fmt: skip
+    return engine
+
+
+def serving_dtype(engine: Engine) -> str:
+    """Return the dtype in which the engine holds the weights."""
+    return str(engine.identity["dtype"])
+
+
+def check_served(
+    engine: Engine, request: RunRequest, target: Target, requests: Sequence[Request]
+) -> Mapping[str, Any]:
+    """Hold the started engine against the canary; return the figures for the manifest.
+
+    Raises:
+        EngineError: the adapter is not applied.
+    """
+    if target.adapter is None or target.base is None or "adapter" not in engine.identity:
+        return {}
+    if engine.identity["adapter"] == "merged":
+        folder = merge_adapter(
+            target.base, target.adapter, request.home, dtype=serving_dtype(engine), on_event=lambda _: None
+        )
+        canary = json.loads((folder / "canary.json").read_text(encoding="utf-8"))
+        return check_applied(engine, canary["ids"], canary["base_logprobs"], canary["merged_logprobs"])
+    return check_applied(engine, _canary_ids(target.adapter, requests), None, None)
+
+
+def _canary_ids(adapter: Adapter, requests: Sequence[Request]) -> list[int]:
+    """Return the tokens on which base and adapter are compared: rows it was trained on, else the first prompt."""
+    try:
+        ids = json.loads((adapter.path / "canary.json").read_text(encoding="utf-8"))["ids"]
+    except (OSError, ValueError, KeyError):
+        ids = list(requests[0].prompt_ids)
+    return [int(token) for token in ids[:CANARY_TOKENS]]
