@@ -120,7 +120,9 @@ def repair_torch(setup: Setup) -> None:
     installed = [name for name in TORCH_COMPANIONS if _has(setup, name)]
     broken = [name for name in installed if _output(setup, f"import {name}") is None]
     if broken:
-        say(f"  {', '.join(broken)}: built for another torch, removed with {', '.join(TORCH_COMPANIONS)} (not needed)")
+        say(
+            f"  {', '.join(broken)}: built for another torch; removing {', '.join(installed)}, which nothing here needs"
+        )
         _pip(setup, "uninstall", "--yes", *installed)
 
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -73,6 +73,17 @@ def _read(process: subprocess.Popen[str], file: TextIO, tail: deque[str]) -> Non
             tail.append(line.rstrip())
 
 
+def headline(lines: Iterable[str]) -> str:
+    """Return what pip is at, from its last lines: the last one that tells of work, shortened."""
+    for line in reversed(list(lines)):
+        text = line.strip()
+        if text.startswith("Installing collected packages:"):
+            return f"Installing {text.count(',') + 1} packages"
+        if text.startswith(("Collecting ", "Downloading ", "Building ", "Preparing ", "Attempting ")):
+            return " ".join(text.split()[:2])
+    return ""
+
+
 def _watch(process: subprocess.Popen[str], tail: deque[str], started: float) -> None:
     live = sys.stdout.isatty()
     interval = 0.5 if live else SECONDS_BETWEEN_LINES
@@ -81,7 +92,7 @@ def _watch(process: subprocess.Popen[str], tail: deque[str], started: float) -> 
             process.wait(interval)
             break
         except subprocess.TimeoutExpired:
-            line = f"  {time.monotonic() - started:4.0f} s  {tail[-1].strip() if tail else ''}"[:110]
+            line = f"  {time.monotonic() - started:4.0f} s  {headline(tail.copy())}"
             sys.stdout.write(f"\r\x1b[K{line}" if live else f"{line}\n")
             sys.stdout.flush()
     if live:
