@@ -54,7 +54,7 @@ class AdapterSection(Section):
         "Details of the quantisation.", factory=lambda _: BnbConfig(), default_text="NF4, doubly quantised"
     )
     lora_r: Int = key("Rank of the adapter's matrices.", 16, affects="weights", gt=0)
-    lora_alpha: Number = key(
+    lora_alpha: Int = key(
         "Scale of the adapter: its output is multiplied by alpha / r.",
         factory=_double_rank,
         default_text="2 × `lora_r`",
@@ -63,7 +63,8 @@ class AdapterSection(Section):
     )
     lora_dropout: Number = key("Dropout in front of the adapter.", 0.0, affects="weights", ge=0, lt=1)
     lora_target_modules: Names = key(
-        "Modules that get an adapter, by name; they add to the linear layers if `lora_target_linear` is on.",
+        "Modules that get an adapter, by name; it is all linear layers where `lora_target_linear` is on, whatever is "
+        "named here.",
         (),
         affects="weights",
     )

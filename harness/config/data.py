@@ -1,5 +1,6 @@
 """The training rows: where they are, how they are read, and what of them is trained."""
 
+import difflib
 import re
 from typing import Annotated, Any, Literal
 
@@ -16,19 +17,21 @@ DATASET_TYPES = (
     "input_output",
     "tool_calls",
 )
-_SPLIT = re.compile(r"[\w.-]*(\[(-?\d+%?)?:(-?\d+%?)?\])?")
+_SPLIT = re.compile(r"(?=[\w\[])([A-Za-z_][\w.-]*)?(\[(-?\d[\d_]*%?)?:(-?\d[\d_]*%?)?\])?")
 _FUNCTION = re.compile(r"[^:]+:[A-Za-z_]\w*")
 
 
 def _check_type(value: str) -> str:
     if value in DATASET_TYPES or _FUNCTION.fullmatch(value):
         return value
+    near = difflib.get_close_matches(value, DATASET_TYPES, 1, 0.6)
+    meant = f"did you mean {near[0]}? " if near else ""
     allowed = ", ".join(DATASET_TYPES)
-    raise ValueError(f"is not a row format; allowed are {allowed}, `module:function` or `file.py:function`")
+    raise ValueError(f"is not a row format; {meant}allowed: {allowed}, module:function or file.py:function")
 
 
 def _check_split(value: str) -> str:
-    if value and _SPLIT.fullmatch(value):
+    if all(_SPLIT.fullmatch(part.strip()) for part in value.split("+")):
         return value
     raise ValueError("is not a split; write `train`, `train[:120]`, `[25%:]` or `[100:200]`")
 
@@ -56,9 +59,11 @@ class DatasetConfig(Section):
         path="dataset",
         min_length=1,
     )
-    type: Annotated[str, AfterValidator(_check_type)] = key(
+    type: Annotated[str, AfterValidator(_check_type)] | None = key(
         "Format of the rows: " + ", ".join(f"`{name}`" for name in DATASET_TYPES) + ", or a function of one's own that "
         "turns a row into a sample, as `module:function` or `file.py:function`.",
+        None,
+        default_text="the format that the columns of the first row belong to",
         affects="data",
         path="function",
     )
@@ -77,6 +82,7 @@ class DatasetConfig(Section):
         None,
         affects="data",
         allowed="a file or a list of files",
+        path="files",
     )
     ds_type: Literal["json", "csv", "parquet", "arrow", "text"] | None = key(
         "How to read files whose name does not say it.", None, default_text="from the file name", affects="data"
@@ -100,11 +106,11 @@ class DatasetConfig(Section):
     roles_to_train: Names | None = key(
         "Roles whose turns are trained, for these rows.", None, default_text="the top-level key", affects="data"
     )
-    train_on_eos: Literal["turn", "all", "last"] | None = key(
-        "Which ends of turns are trained: of the trained turns, of all turns, or the last one only.",
-        None,
-        default_text="turn",
+    train_on_eos: Literal["turn"] = key(
+        "Which ends of turns are trained: those of the trained turns, so that the model learns to stop.",
+        "turn",
         affects="data",
+        allowed="turn (the end of each trained turn is trained, so that the model learns to stop)",
     )
     drop_system_message: Flag = key("Leave out the system turn.", False, affects="data")
 

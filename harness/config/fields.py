@@ -12,7 +12,7 @@ from pydantic_core import PydanticUndefined
 Effect = Literal["weights", "data", "generation"]
 """What a key can change: the adapter, the encoded rows, or the replies."""
 
-PathKind = Literal["path", "model", "dataset", "function", "functions", "text", "json"]
+PathKind = Literal["path", "model", "dataset", "function", "functions", "text", "json", "files"]
 """How a key that names a file is read; see :mod:`harness.config.paths`."""
 
 # Strict: YAML has types of its own, and ``lora_r: true`` is a mistake, not the rank 1.

@@ -81,8 +81,9 @@ def _build(
     findings.add(resolve_paths(values, RunConfig, lambda path: Path() if done.origin(path) else home))
     config, errors = _validate(values)
     findings.add(errors)
-    sound = {name: value for name, value in values.items() if not any(path[0] == name for path in errors if path)}
-    findings.add(dict(contradictions(sound)))
+    broken = {str(path[0]) for path in findings.found if path}
+    sound = {name: value for name, value in values.items() if name not in broken}
+    findings.add(dict(contradictions(sound, broken)))
     problems = [*findings.problems(document, done, file), *done.problems]
     if problems or config is None:
         raise ConfigError(_title(file, len(problems)), problems, _HINT)
@@ -121,11 +122,11 @@ def _drop_from(values: Any, section: str, path: KeyPath) -> dict[KeyPath, str]:
 
 
 def _drop_unset(values: dict[str, Any], model: type[BaseModel]) -> None:
-    """Take out known keys that are null; an unknown one stays, and is reported."""
+    """Take out known keys that are null or empty text; an unknown one stays, and is reported."""
     for name, field in fields_of(model).items():
         if name not in values:
             continue
-        if values[name] is None:
+        if values[name] is None or values[name] == "":
             del values[name]
             continue
         section = section_of(field)

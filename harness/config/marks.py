@@ -126,6 +126,8 @@ def _parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
 def _advice(said: str) -> str:
     if r"'\t'" in said:
         return "; indent with spaces, not tabs"
+    if "flow" in said or "cannot start any token" in said:
+        return "; put quotes around a text that starts with a bracket or another special character"
     if "mapping values are not allowed" in said:
         return "; put quotes around a text that has a colon and a space in it"
     return ""

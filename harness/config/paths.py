@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ from pydantic import BaseModel
 
 from harness.config.fields import PathKind, fields_of, section_of, traits_of
 from harness.config.marks import KeyPath
+from harness.config.overrides import show_path
 from harness.config.packages import PACKAGE, package_file
 from harness.errors import ConfigError
 
 _ROWS = {".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".gz", ".zst", ".bz2", ".xz"}
 _WEIGHTS = {".gguf"}
+LOADERS = ("json", "csv", "parquet", "arrow", "text")
+"""A data set's ``path`` may be one of these; ``data_files`` then says where the rows are."""
 
 FolderOf = Callable[[KeyPath], Path]
 """The folder that a relative name at a key is meant from: the file's, or the shell's for an override."""
@@ -37,9 +40,11 @@ def _resolve_section(
             _resolve_inside(value, section, here, folder_of, problems)
         elif kind is not None and value is not None:
             try:
-                values[name] = _resolve(kind, value, folder_of(here))
+                values[name] = _resolve(kind, value, folder_of(here), values)
             except ValueError as error:
-                problems[here] = str(error)
+                problems[here] = f"{show_path(here)}: {error}"
+            except (OSError, RuntimeError) as error:
+                problems[here] = f"{show_path(here)}: {value!r} cannot be used as a path: {error}"
 
 
 def _resolve_inside(
@@ -58,22 +63,21 @@ def _resolve_inside(
         _resolve_section(value, model, path, folder_of, problems)
 
 
-def _resolve(kind: PathKind, value: Any, folder: Path) -> Any:
-    if kind == "functions":
-        return [_function(item, folder) if isinstance(item, str) else item for item in _as_list(value)]
+def _resolve(kind: PathKind, value: Any, folder: Path, siblings: Mapping[str, Any]) -> Any:
+    if kind == "files" and siblings.get("path") not in LOADERS:
+        return value
+    if kind in ("functions", "files") and isinstance(value, list):
+        one: PathKind = "function" if kind == "functions" else "path"
+        return [_resolve(one, item, folder, siblings) for item in value]
     if not isinstance(value, str):
         return value
-    if kind == "path":
+    if kind in ("path", "files"):
         return str(_absolute(value, folder))
     if kind in ("model", "dataset"):
         return _reference(value, folder, _WEIGHTS if kind == "model" else _ROWS)
-    if kind == "function":
+    if kind in ("function", "functions"):
         return _function(value, folder)
     return _json(value, folder) if kind == "json" else _text(value, folder)
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _absolute(value: str, folder: Path) -> Path:

@@ -23,7 +23,10 @@ class ProgressSection(Section):
         gt=0,
     )
     early_stopping_patience: Int | None = key(
-        "Stop after as many measurements in a row without a lower validation loss.", None, affects="weights", gt=0
+        "Stop after as many measurements in a row without a lower validation loss, and keep the best weights.",
+        None,
+        affects="weights",
+        gt=0,
     )
     output_dir: str | None = key("Folder that receives a copy of the adapter.", None, path="path")
     save_steps: Int | None = key("Optimizer steps between two checkpoints.", None, gt=0)

@@ -1,6 +1,6 @@
 """Keys that contradict each other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from harness.config.marks import KeyPath
@@ -18,9 +18,12 @@ _EXCLUSIVE = (
 )
 
 
-def contradictions(values: Values) -> list[Finding]:
-    """Return every contradiction among the top-level ``values``, at the key to change."""
-    return [finding for rule in _RULES for finding in rule(values)]
+def contradictions(values: Values, broken: Collection[str]) -> list[Finding]:
+    """Return every contradiction among the top-level ``values``, at the key to change.
+
+    ``broken`` names the keys that are set and wrong by themselves; they are not in ``values``.
+    """
+    return [finding for rule, needs in _RULES if not set(needs) & set(broken) for finding in rule(values)]
 
 
 def _exclusive(values: Values) -> Iterator[Finding]:
@@ -62,7 +65,7 @@ def _validation(values: Values) -> Iterator[Finding]:
 def _schedule(values: Values) -> Iterator[Finding]:
     scheduler = values.get("lr_scheduler", "cosine")
     has_floor = "cosine_min_lr_ratio" in values
-    if has_floor and not str(scheduler).startswith("cosine"):
+    if has_floor and scheduler not in ("cosine", "cosine_with_min_lr"):
         yield ("cosine_min_lr_ratio",), f"cosine_min_lr_ratio needs lr_scheduler: cosine, not {scheduler}"
     if scheduler == "cosine_with_min_lr" and not has_floor:
         yield ("lr_scheduler",), "lr_scheduler: cosine_with_min_lr needs cosine_min_lr_ratio, for example 0.1"
@@ -104,14 +107,15 @@ def _decoding(values: Values) -> Iterator[Finding]:
         yield ("decode", "grammar"), "decode.grammar needs exactly one of json, regex, choice and lark"
 
 
-_RULES: tuple[Callable[[Values], Iterator[Finding]], ...] = (
-    _exclusive,
-    _quantisation,
-    _targets,
-    _validation,
-    _schedule,
-    _watchdog,
-    _template,
-    _tokenizer,
-    _decoding,
+_RULES: tuple[tuple[Callable[[Values], Iterator[Finding]], tuple[str, ...]], ...] = (
+    (_exclusive, ()),
+    (_quantisation, ("adapter", "load_in_4bit", "load_in_8bit")),
+    (_targets, ("lora_target_modules",)),
+    (_validation, ("val_set_size",)),
+    (_schedule, ("lr_scheduler", "cosine_min_lr_ratio")),
+    (_watchdog, ("loss_watchdog_threshold",)),
+    (_template, ("chat_template", "chat_template_jinja")),
+    (_tokenizer, ()),
+    (_decoding, ()),
 )
+"""Each rule with the keys that it cannot do without: it is silent where one of them is wrong by itself."""

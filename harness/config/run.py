@@ -58,12 +58,12 @@ class RunConfig(
             reason = _unused_because(traits_of(field), value)
             if reason:
                 found.append(f"{name}: accepted, not used here, because {reason}")
-        if self.optimizer.startswith("paged_") and not has_cuda():
-            found.append(
-                f"optimizer: paging is accepted, not used here, because there is no CUDA GPU; "
-                f"{self.optimizer.removeprefix('paged_')} is used"
-            )
         return tuple(found)
+
+    @property
+    def special_token_map(self) -> dict[str, str]:
+        """The special tokens that are set, by their names (``bos_token``, …)."""
+        return self.special_tokens.model_dump(exclude_none=True)
 
     @property
     def trackers(self) -> tuple[str, ...]:

@@ -11,8 +11,12 @@ Optimizer = Literal[
     "adamw_8bit",
     "paged_adamw_32bit",
     "paged_adamw_8bit",
+    "adafactor",
+    "sgd",
 ]
-Scheduler = Literal["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr"]
+Scheduler = Literal[
+    "cosine", "cosine_with_min_lr", "linear", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
+]
 
 
 def _micro_batch_size(values: dict[str, Any]) -> int:
@@ -39,7 +43,7 @@ class TrainingSection(Section):
         "Optimizer steps; set, it takes the place of `num_epochs`.", None, affects="weights", gt=0
     )
     learning_rate: Number = key("Peak learning rate.", 2e-4, affects="weights", gt=0)
-    optimizer: Optimizer = key("Optimizer; the paged ones need a CUDA GPU.", "adamw_torch", affects="weights")
+    optimizer: Optimizer = key("Optimizer; the paged ones need a CUDA GPU.", "adamw_torch_fused", affects="weights")
     weight_decay: Number = key("Weight decay.", 0.0, affects="weights", ge=0)
     adam_beta1: Number = key("Decay of Adam's first moment.", 0.9, affects="weights", ge=0, lt=1)
     adam_beta2: Number = key("Decay of Adam's second moment.", 0.999, affects="weights", ge=0, lt=1)

@@ -84,7 +84,7 @@ _TOP: dict[str, tuple[str, ...]] = {
     "set val_set_size": ("test_datasets",),
     "set eval_steps or evals_per_epoch": ("eval_strategy", "evaluation_strategy"),
     "set save_steps or saves_per_epoch": ("save_strategy",),
-    "the last step's adapter is kept; early_stopping_patience stops in time": (
+    "early_stopping_patience keeps the weights with the lowest validation loss": (
         "load_best_model_at_end", "metric_for_best_model", "greater_is_better",
     ),
     "checkpoints always hold what resuming needs": ("save_only_model", "save_first_step"),

@@ -173,6 +173,8 @@ def _describe(value: Any) -> str:
 def _advice(kind: str, value: Any) -> str:
     if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):
         return " (without quotes)"
+    if kind == "tuple_type" and isinstance(value, str):
+        return f" ([{value}])"
     if kind == "string_type" and not isinstance(value, list | dict):
         return " (put quotes around it)"
     return ""
