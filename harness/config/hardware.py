@@ -23,5 +23,6 @@ class HardwareSection(Section):
         False,
         affects="weights",
         needs_cuda="PyTorch's scaled dot-product attention is used",
+        package="flash_attn",
     )
     sdp_attention: Flag = key("Use PyTorch's scaled dot-product attention, which is what is used in any case.", False)

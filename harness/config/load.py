@@ -1,6 +1,5 @@
 """From a YAML file to a :class:`RunConfig`, with all problems reported at once."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.config.run import RunConfig
 from harness.config.unsupported import UNSUPPORTED, asks_nothing
 from harness.config.wording import explain
 from harness.errors import ConfigError, Problem
+from harness.types import to_json
 
 _HINT = "Every key is described in docs/config.md."
 
@@ -42,7 +42,7 @@ def config_from(values: Mapping[str, Any], folder: Path) -> RunConfig:
     Raises:
         ConfigError: with every problem.
     """
-    return _build(Document(copy.deepcopy(dict(values)), {}), Overrides(), None, None, folder)
+    return _build(Document(dict(to_json(values)), {}), Overrides(), None, None, folder)
 
 
 @dataclass(frozen=True)

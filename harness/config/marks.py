@@ -16,6 +16,7 @@ _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _FLOAT = "tag:yaml.org,2002:float"
 _MERGE = "tag:yaml.org,2002:merge"
 _MOST_NODES = 100_000
+_MOST_BYTES = 8 * 2**20
 _BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -89,6 +90,8 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{file} is a folder; give the YAML file in it") from None
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+    if len(data) > _MOST_BYTES:
+        raise ConfigError(f"{file} has {len(data):,} bytes; that is a data set and not a configuration")
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if data.startswith(mark):
             raise _error(file, 1, f"the file is {encoding}; save it as UTF-8")

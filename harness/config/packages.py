@@ -19,7 +19,10 @@ def package_file(ref: str) -> Path:
     climbs = ".." in PurePosixPath(inside).parts or inside.startswith("/")
     if not ref.startswith(PACKAGE) or not inside or climbs or not all(part.isidentifier() for part in parts):
         raise ConfigError(f"{ref!r} is not of the form package://import_name/file")
-    spec = importlib.util.find_spec(parts[0])
+    try:
+        spec = importlib.util.find_spec(parts[0])
+    except ValueError:  # a module that was made by hand, such as __main__
+        spec = None
     roots = list(spec.submodule_search_locations or ()) if spec else []
     if not roots:
         raise ConfigError(

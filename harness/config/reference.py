@@ -95,19 +95,20 @@ def _section_name(definition: str) -> str:
 def _clean_section(part: dict[str, Any], unsupported: Any) -> None:
     part.pop("title", None)
     for prop in part.get("properties", {}).values():
-        prop.pop("traits", None)
         prop.pop("title", None)
-        _allow_null(prop)
+        _widen(prop, prop.pop("traits", {}))
     for name, reason in unsupported.items():
         part["properties"][name] = {"description": f"Not supported: {reason}.", "deprecated": True}
 
 
-def _allow_null(prop: dict[str, Any]) -> None:
-    """A key without a value is unset, so null is valid wherever a key is."""
-    kept = {name: prop.pop(name) for name in ("description", "default") if name in prop}
+def _widen(prop: dict[str, Any], traits: dict[str, Any]) -> None:
+    """Allow what the loader allows: null for an unset key, and a file in the place of its content."""
+    kept: dict[str, Any] = {name: prop.pop(name) for name in ("description", "default") if name in prop}
     options = prop.pop("anyOf", None) or [dict(prop)]
     if {"type": "null"} not in options:
         options.append({"type": "null"})
+    if traits.get("path") == "json":
+        options.insert(0, {"type": "string"})
     prop.clear()
     prop.update({**kept, "anyOf": options})
 
@@ -176,7 +177,7 @@ def _value(field: FieldInfo) -> str:
     if section is not None:
         return "list of sections" if section[1] else "section"
     limits = " and ".join(_limits(field))
-    text = _type_words(field.annotation)
+    text = "a file, or keys and values" if traits_of(field).path == "json" else _type_words(field.annotation)
     return f"{text} {limits}".strip()
 
 

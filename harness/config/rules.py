@@ -30,7 +30,7 @@ def _exclusive(values: Values) -> Iterator[Finding]:
     for first, second, why in _EXCLUSIVE:
         on = [values.get(name) not in (None, False, "auto") for name in (first, second)]
         if all(on):
-            yield (second,), f"{second} cannot be set together with {first}: {why}"
+            yield (second,), f"{second} cannot be set together with {first} ({why}); remove one of them"
 
 
 def _quantisation(values: Values) -> Iterator[Finding]:

@@ -97,10 +97,10 @@ def _unused_because(traits: Traits, value: Any) -> str | None:
         return traits.unused
     if value is False:
         return None
-    if traits.package and not installed(traits.package):
-        return f"the package {traits.package} is not installed"
     if traits.needs_cuda and not has_cuda():
         return f"there is no CUDA GPU; {traits.needs_cuda}"
+    if traits.package and not installed(traits.package):
+        return f"the package {traits.package} is not installed"
     return None
 
 

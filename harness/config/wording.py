@@ -1,6 +1,7 @@
 """Says what is wrong with a value in the words of the YAML."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ _LIMITS = {
     "less_than": ("less than", "lt"),
     "less_than_equal": ("at most", "le"),
 }
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 120
 _FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
 
 
@@ -152,10 +155,7 @@ def _choices(expected: str, value: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}…"
+    return str(value).lower() if isinstance(value, bool) else _SHORT.repr(value)
 
 
 def _describe(value: Any) -> str:
@@ -174,7 +174,9 @@ def _advice(kind: str, value: Any) -> str:
     if kind in ("int_type", "float_type", "bool_type") and isinstance(value, str):
         return " (without quotes)"
     if kind == "tuple_type" and isinstance(value, str):
-        return f" ([{value}])"
+        return f": [{value}]"
+    if kind == "tuple_type" and isinstance(value, dict):
+        return " (start each entry with a dash)"
     if kind == "string_type" and not isinstance(value, list | dict):
         return " (put quotes around it)"
     return ""
