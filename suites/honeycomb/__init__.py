@@ -1,0 +1,1 @@
+"""Natural language to a Honeycomb query."""
