@@ -11,6 +11,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from harness.checks.check import Check
@@ -124,13 +125,14 @@ def _schema_problems(
     for name, value in arguments.items():
         if name in known:
             if not (name in answers and _is_exactly(value, answers[name])):
-                errors = validator(known[name]).iter_errors(value)
-                problems[name] = [_schema_sentence(name, error) for error in errors]
+                errors = {tuple(error.absolute_path): error for error in validator(known[name]).iter_errors(value)}
+                problems[name] = [_schema_sentence(name, error) for error in errors.values()]
         elif not open_ended:
             problems[name] = [f"{name} is not an argument of this function{_nearest(name, known)}"]
     return problems
 
 
+@cache
 def _validator() -> Any:
     """Return JSON schema's validator, made to tell 5.0 from an integer as a typed function does."""
     from jsonschema import Draft202012Validator, validators

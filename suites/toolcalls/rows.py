@@ -36,7 +36,7 @@ def training_sample(row: Mapping[str, Any], source: Source) -> Sample | Skip:
     Raises:
         DataError: the row is not one of the two files', or has no answer.
     """
-    target, answers = _answer(row, source)
+    target, answers = answer(row, source)
     if is_held_out(target):
         return Skip("its function is held out for the cases")
     if any(is_held_out(function["name"]) for function in row["function"]):
@@ -64,8 +64,8 @@ def eval_cases() -> list[Case]:
     """
     cases = []
     for category in CATEGORIES:
-        for row, source in _rows(_file(category)):
-            target, answers = _answer(row, source)
+        for row, source in read_rows(data_file(category)):
+            target, answers = answer(row, source)
             if is_held_out(target):
                 cases.append(_case(row, target, answers))
     return cases
@@ -140,7 +140,7 @@ def _category(row_id: str) -> str:
     return row_id.rpartition("_")[0]
 
 
-def _answer(row: Mapping[str, Any], source: Source) -> tuple[str, Mapping[str, list[Any]]]:
+def answer(row: Mapping[str, Any], source: Source) -> tuple[str, Mapping[str, list[Any]]]:
     """Return the name of the function to call and the acceptable values of its arguments."""
     row_id = str(row.get("id"))
     category = _category(row_id)
@@ -157,12 +157,12 @@ def _answer(row: Mapping[str, Any], source: Source) -> tuple[str, Mapping[str, l
 
 @cache
 def _answers(category: str) -> dict[str, Mapping[str, Any]]:
-    path = _file(category)
-    rows = _rows(path.parent / "possible_answer" / path.name)
+    path = data_file(category)
+    rows = read_rows(path.parent / "possible_answer" / path.name)
     return {row["id"]: row["ground_truth"][0] for row, _ in rows}
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
+def read_rows(path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -173,5 +173,5 @@ def _rows(path: Path) -> Iterator[tuple[dict[str, Any], Source]]:
             yield json.loads(line), Source(str(path), number)
 
 
-def _file(category: str) -> Path:
+def data_file(category: str) -> Path:
     return package_file(f"package://bfcl_eval/data/BFCL_v4_{category}.json")
