@@ -1,0 +1,111 @@
+"""The run this pytest process owns: its job, its verdicts, its report files."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_ftplugin.plan import Plan
+from pytest_ftplugin.replies import Run, StoredReplies
+
+if TYPE_CHECKING:
+    from harness.job import FillReport, JobSession
+    from harness.protocols import OnEvent
+    from harness.store import JsonlWriter
+    from harness.types import Verdict
+    from pytest_ftplugin.session import State
+
+BATCH = 256
+BATCH_SECONDS = 0.5
+
+
+class LiveRun:
+    """One run over one model, from the prefetch to the last verdict."""
+
+    def __init__(self, state: State, plan: Plan, on_event: OnEvent) -> None:
+        """Make the job; nothing heavy happens yet.
+
+        Raises:
+            HarnessError: what was asked for cannot be used.
+        """
+        from harness.job import JobSession
+
+        hook = state.pytest_config.hook
+        self.plan = plan
+        self.job: JobSession = JobSession(
+            state.request(),
+            trainer=hook.pytest_ft_trainer(config=state.pytest_config),
+            engine_factory=lambda target, _: hook.pytest_ft_engine(config=state.pytest_config, target=target),
+            on_event=on_event,
+        )
+        self.mode = state.mode
+        self.outcomes: Counter[str] = Counter()
+        self.filled: FillReport | None = None
+        self.replies: StoredReplies | None = None
+        self._pending: list[Verdict] = []
+        self._flushed = time.monotonic()
+        self._results: JsonlWriter | None = None
+        self._failures: JsonlWriter | None = None
+
+    def prefetch(self) -> None:
+        """Have the model and every wanted reply.
+
+        Raises:
+            HarnessError: training, serving or an input failed.
+        """
+        job, wanted = self.job, self.plan.wanted
+        job.prepare()
+        run = Run(job.run_id, job.folder, job.target.label, self.mode, job.target.adapter)
+        self.replies = StoredReplies(run, job.store, job.key_context, job.reply)
+        requests = job.requests([(trial.case, trial.repeat) for trial in wanted])
+        for trial, request in zip(wanted, requests, strict=True):
+            trial.key = request.key
+        self.filled = job.fill(requests)
+
+    def take(self, verdict: Verdict) -> None:
+        """Record a verdict; what was recorded survives a crash."""
+        from harness.store import JsonlWriter
+
+        self.outcomes[verdict.outcome] += 1
+        if self._results is None:
+            self._results = JsonlWriter(self.job.folder / "results.jsonl")
+        self._results.write(verdict)
+        if verdict.outcome == "fail":
+            self._keep_failure(verdict)
+        self._pending.append(verdict)
+        if len(self._pending) >= BATCH or time.monotonic() - self._flushed > BATCH_SECONDS:
+            self.flush()
+
+    def _keep_failure(self, verdict: Verdict) -> None:
+        from harness.store import JsonlWriter
+        from harness.types import Failure
+
+        if self._failures is None:
+            self._failures = JsonlWriter(self.job.folder / "failures.jsonl", "failures")
+        trial = self.plan.trials[verdict.nodeid]
+        key = verdict.generation_key
+        generation = self.job.store.generations([key]).get(key) if key else None
+        self._failures.write(Failure(verdict, trial.case, generation))
+
+    def flush(self) -> None:
+        """Bring pending verdicts into the run store."""
+        if self._pending:
+            self.job.record(self._pending)
+        self._pending = []
+        self._flushed = time.monotonic()
+
+    def finish(self, status: str, info: Mapping[str, Any]) -> None:
+        """Write what is still to be written and mark the run as ended."""
+        if self.replies is None:  # it never came to a run
+            return
+        self.flush()
+        for writer in (self._results, self._failures):
+            if writer is not None:
+                writer.close()
+        self.job.finish(status, {**info, "outcomes": dict(self.outcomes)})
+
+    def close(self) -> None:
+        """Stop everything the run started. May be called twice."""
+        self.job.close()
