@@ -9,16 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.protocols import Engine
+from harness.serving.endpoint import EndpointEngine
+from harness.serving.foreground import Served, chat_stream, serve_foreground
 from harness.serving.grammar import check_grammar
+from harness.serving.liveness import check_applied
+from harness.serving.local import LocalEngine
 from harness.serving.plan import ServePlan, plan_serving
+from harness.serving.transformers import TransformersEngine
 from harness.serving.vllm import VllmEngine
 from harness.types import Adapter, Base
 
 if TYPE_CHECKING:
     from harness.config import ServeConfig
 
-__all__ = ["ServePlan", "VllmEngine", "check_grammar", "make_engine", "plan_serving"]
+__all__ = [
+    "EndpointEngine",
+    "LocalEngine",
+    "ServePlan",
+    "Served",
+    "TransformersEngine",
+    "VllmEngine",
+    "chat_stream",
+    "check_applied",
+    "check_grammar",
+    "make_engine",
+    "plan_serving",
+    "serve_foreground",
+]
 
 
 def make_engine(
@@ -30,7 +47,7 @@ def make_engine(
     work: Path,
     sequence_len: int | None = None,
     max_tokens: int = 256,
-) -> Engine:
+) -> LocalEngine:
     """Return the unstarted engine that ``serve`` asks for.
 
     ``merged`` makes (or finds) the folder of the merged model, and is called at the start, only where the adapter
@@ -41,4 +58,5 @@ def make_engine(
         EngineError: the engine is not installed.
     """
     plan = plan_serving(serve, base, adapter, sequence_len=sequence_len, max_tokens=max_tokens)
-    return VllmEngine(plan, base, adapter, merged=merged, work=work)
+    kind = VllmEngine if plan.engine == "vllm" else TransformersEngine
+    return kind(plan, base, adapter, merged=merged, work=work)

@@ -37,7 +37,7 @@ _CAUSES: tuple[tuple[str, str, str], ...] = (
         "install the extra again: pip install 'ft-harness[cpu]' (or [gpu])",
     ),
     (
-        r"Head size .* is not supported|head size .* not supported|are not supported for now|no CPU kernel|not implemented for",
+        r"[Hh]ead size .* not supported|are not supported for now|no CPU kernel|not implemented for",
         "this engine does not support the model",
         "serve.engine: transformers can serve it",
     ),

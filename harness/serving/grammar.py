@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import GrammarError, Problem
 from harness.types import Grammar
@@ -161,7 +161,7 @@ def _check_choice(text: str) -> list[_Found]:
     ]
 
 
-def _llguidance_error(kind: str, text: str) -> str | None:
+def _llguidance_error(kind: Literal["json", "regex", "grammar"], text: str) -> str | None:
     """Return what llguidance has against the grammar, in one line, or None."""
     from llguidance import LLMatcher, grammar_from
 
@@ -184,7 +184,7 @@ _TITLES: Mapping[str, str] = {
     "lark": "Lark grammar",
 }
 _HINTS: Mapping[str, str] = {
-    "json": "Remove the keyword from the grammar's schema and assert it on the reply instead (a check validates with the full schema).",
+    "json": "Leave it out of the grammar and assert it on the reply: a check can validate with the whole schema.",
     "regex": "Rust's regex syntax is allowed: no look-around, no back-references, no \\b.",
     "choice": "",
     "lark": 'llguidance\'s Lark dialect is allowed; it begins with a rule named "start".',

@@ -16,7 +16,7 @@ from harness.serving.client import open_socket_client, post, stream_text
 from harness.serving.dispatch import Dispatcher
 from harness.serving.plan import ServePlan
 from harness.serving.probe import check_grammar_binds
-from harness.serving.server import ModelServer
+from harness.serving.server import Address, Command, ModelServer
 from harness.serving.wire import completion_body, error_text, read_completion, read_scores, score_body
 from harness.types import Adapter, Base, Reply, Request
 
@@ -38,10 +38,9 @@ class LocalEngine(ABC):
         self.base = base
         self.adapter = adapter
         self._merged = merged
-        self._server = ModelServer(self.name, work / f"{self.name}-{self.model}.log")
+        self.server = ModelServer(self.name, work / f"{self.name}-{self.model}.log")
         self._dispatcher = Dispatcher(plan.concurrency)
         self._client: AsyncOpenAI | None = None
-        self._model_path = base.path
         self._grammar_binds = False
 
     @property
@@ -50,8 +49,8 @@ class LocalEngine(ABC):
         """The engine's name."""
 
     @abstractmethod
-    def command(self, socket: Path, model: Path) -> tuple[Sequence[str], Mapping[str, str]]:
-        """Return argv and environment of the server that answers on ``socket``."""
+    def command(self, address: Address, model: Path, template: str | None) -> Command:
+        """Return argv and environment of the server; ``template`` (jinja text) is for chat requests of others."""
 
     @abstractmethod
     def refusal(self, request: Request) -> str | None:
@@ -66,6 +65,11 @@ class LocalEngine(ABC):
     def wants_ids(self) -> bool:
         """Requests carry prompt ids."""
         return True
+
+    @property
+    def max_model_len(self) -> int:
+        """Longest prompt and reply together, in tokens."""
+        return self.plan.max_model_len
 
     @property
     def base_model(self) -> str:
@@ -84,21 +88,34 @@ class LocalEngine(ABC):
 
     def start(self, on_event: OnEvent) -> None:
         """See :class:`harness.protocols.Engine`."""
-        if self.plan.mode == "merged":
-            if self._merged is None:
-                raise EngineError("serving a merged adapter needs the merged folder, and none was handed over")
-            self._model_path = self._merged()
+        self._start_server(on_event, None, None)
+        assert self.server.address.socket is not None
+        self._client = open_socket_client(self.server.address.socket, self.plan.concurrency, None)
+
+    def start_public(self, on_event: OnEvent, address: Address, template: str | None) -> None:
+        """Start for other people's clients: on a port of the loopback, with chat completions."""
+        self._start_server(on_event, address, template)
+
+    def _start_server(self, on_event: OnEvent, address: Address | None, template: str | None) -> None:
+        model = self._model_folder()
         try:
-            self._server.start(
-                lambda socket: self.command(socket, self._model_path),
+            self.server.start(
+                lambda where: self.command(where, model, template),
                 self.served_names,
                 self.plan.start_timeout,
                 on_event,
+                address,
             )
-            self._client = open_socket_client(self._server.socket, self.plan.concurrency, None)
         except BaseException:
             self.close()
             raise
+
+    def _model_folder(self) -> Path:
+        if self.plan.mode != "merged":
+            return self.base.path
+        if self._merged is None:
+            raise EngineError("serving a merged adapter needs the merged folder, and none was handed over")
+        return self._merged()
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`harness.protocols.Engine`."""
@@ -111,8 +128,8 @@ class LocalEngine(ABC):
             "adapter_kind": self.adapter.kind if self.adapter else None,
             "served_on": f"the {self.plan.dtype} base" if self.adapter else None,
             "generation_config": "none: every sampling parameter is sent with the request",
-            "seconds_to_start": round(self._server.seconds_to_start, 2),
-            "log": str(self._server.log),
+            "seconds_to_start": round(self.server.seconds_to_start, 2),
+            "log": str(self.server.log),
         }
 
     def generate(self, requests: Sequence[Request], on_reply: OnReply) -> None:
@@ -127,7 +144,7 @@ class LocalEngine(ABC):
         if constrained is not None and not self._grammar_binds:
             check_grammar_binds(self.name, constrained, self._reply_now)
             self._grammar_binds = True
-        for request, reply in self._dispatcher.map(possible, self._send, self._server.check_alive):
+        for request, reply in self._dispatcher.map(possible, self._send, self.server.check_alive):
             on_reply(request, reply)
 
     def stream(self, request: Request, *, base: bool = False) -> Iterator[str]:
@@ -135,21 +152,21 @@ class LocalEngine(ABC):
         if (refusal := self.refusal(request) or self._too_long(request)) is not None:
             raise EngineError(refusal)
         body = completion_body(request, self._name_of(base=base)) | {"stream": True}
-        yield from self._dispatcher.stream(stream_text(self._ready(), body), self._server.check_alive)
+        yield from self._dispatcher.stream(stream_text(self._ready(), body), self.server.check_alive)
 
     def score(self, token_ids: Sequence[int], *, base: bool = False) -> list[float]:
         """See :class:`harness.protocols.Engine`."""
         if len(token_ids) >= self.plan.max_model_len:
             raise EngineError(f"{len(token_ids)} tokens do not fit into serve.max_model_len {self.plan.max_model_len}")
         body = score_body(token_ids, self._name_of(base=base))
-        ((_, content),) = self._dispatcher.map([body], self._post_scores, self._server.check_alive)
+        ((_, content),) = self._dispatcher.map([body], self._post_scores, self.server.check_alive)
         return read_scores(json.loads(content), token_ids)
 
     def close(self) -> None:
         """See :class:`harness.protocols.Engine`."""
         self._dispatcher.close()
         self._client = None
-        self._server.stop()
+        self.server.stop()
 
     def _ready(self) -> AsyncOpenAI:
         if self._client is None:
@@ -175,7 +192,7 @@ class LocalEngine(ABC):
         return None
 
     def _reply_now(self, request: Request) -> Reply:
-        ((_, reply),) = self._dispatcher.map([request], self._send, self._server.check_alive)
+        ((_, reply),) = self._dispatcher.map([request], self._send, self.server.check_alive)
         return reply
 
     async def _send(self, request: Request) -> Reply:
@@ -204,7 +221,7 @@ class LocalEngine(ABC):
 
     async def _check_health(self, status: int) -> None:
         """A refused request is the request's affair; after a 500, ask whether the engine behind it still lives."""
-        if status >= 500 and (await asyncio.to_thread(self._server.get, "/health"))[0] != 200:
+        if status >= 500 and (await asyncio.to_thread(self.server.get, "/health"))[0] != 200:
             raise await self._lost(None)
 
     async def _lost(self, error: Exception | None) -> EngineError:
@@ -212,10 +229,10 @@ class LocalEngine(ABC):
         deadline = time.monotonic() + 8
         while time.monotonic() < deadline:
             try:
-                self._server.check_alive()
+                self.server.check_alive()
             except EngineError as died:
                 return died
             await asyncio.sleep(0.1)
         cause = error.__cause__ or error if error else None
-        tail = self._server.child.tail() if self._server.child else ()
+        tail = self.server.child.tail() if self.server.child else ()
         return EngineError(f"the {self.name} engine stopped answering" + (f": {cause}" if cause else ""), tail)

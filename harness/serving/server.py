@@ -13,6 +13,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,22 @@ _STAGES: tuple[tuple[str, str], ...] = (
     (r"KV cache|init engine|warm(?:ing|ed)? up|[Cc]ompil", "preparing the cache"),
     (r"[Ll]oading (?:weights|safetensors|model)|Model loading took|Starting to load", "loading weights"),
 )
-Command = Callable[[Path], tuple[Sequence[str], Mapping[str, str]]]
-"""Given the socket's path, returns the argv and the environment of the server."""
+Command = tuple[Sequence[str], Mapping[str, str]]
+"""Argv, and what the environment differs in."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server answers: a unix socket, or a port of the loopback with a key."""
+
+    socket: Path | None = None
+    port: int | None = None
+    key: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The API's root for somebody else's client."""
+        return f"http://127.0.0.1:{self.port}/v1"
 
 
 class ModelServer:
@@ -40,26 +55,29 @@ class ModelServer:
         """Nothing is started yet."""
         self.engine = engine
         self.log = log
+        self.address = Address()
         self.folder: Path | None = None
         self.child: Child | None = None
         self._lock: int | None = None
         self.seconds_to_start = 0.0
 
-    @property
-    def socket(self) -> Path:
-        """The unix socket's path."""
-        assert self.folder is not None
-        return self.folder / "s"
-
-    def start(self, command: Command, names: Sequence[str], timeout: float, on_event: OnEvent) -> None:
-        """Start the child and return when it serves every model of ``names``.
+    def start(
+        self,
+        command: Callable[[Address], Command],
+        names: Sequence[str],
+        timeout: float,
+        on_event: OnEvent,
+        public: Address | None = None,
+    ) -> None:
+        """Start the child and return when it serves every model of ``names``, on a socket of ours or ``public``ly.
 
         Raises:
             EngineError: it died, serves something else, or is not ready after ``timeout`` seconds.
         """
         started = time.monotonic()
         self.folder, self._lock = _socket_folder()
-        argv, env = command(self.socket)
+        self.address = public or Address(socket=self.folder / "s")
+        argv, env = command(self.address)
         self.log.unlink(missing_ok=True)  # the lines of an earlier start must not explain this one
         self.child = Child.start(argv, name=f"{self.engine} engine", log=self.log, env=env)
         on_event({"event": "engine_starting", "engine": self.engine, "models": list(names), "log": str(self.log)})
@@ -92,9 +110,10 @@ class ModelServer:
 
     def get(self, path: str, timeout: float = 5.0) -> tuple[int, bytes]:
         """GET ``path`` over the socket; status 0 where nothing answers."""
-        connection = _UnixConnection(str(self.socket), timeout)
+        connection = _Connection(self.address, timeout)
+        headers = {"Authorization": f"Bearer {self.address.key}"} if self.address.key else {}
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=headers)
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException):
@@ -136,20 +155,22 @@ class ModelServer:
     def _too_slow(self, timeout: float) -> EngineError:
         tail = [plain(line) for line in self.child.tail()] if self.child else []
         return EngineError(
-            f"the {self.engine} engine is not ready after {timeout:.0f} s (raise serve.start_timeout if it only needs longer)",
+            f"the {self.engine} engine is not ready after {timeout:.0f} s; if it needs longer: serve.start_timeout",
             tail,
         )
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, address: Address, timeout: float) -> None:
+        super().__init__("127.0.0.1", address.port, timeout=timeout)
+        self._socket = address.socket
 
     def connect(self) -> None:
+        if self._socket is None:
+            return super().connect()
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        return self.sock.connect(str(self._socket))
 
 
 def _model_ids(body: bytes) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import EngineError
 from harness.serving.local import LocalEngine
+from harness.serving.server import Address, Command
 from harness.types import Adapter, Request
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -23,10 +23,18 @@ class VllmEngine(LocalEngine):
         """See :class:`harness.protocols.Engine`."""
         return "vllm"
 
-    def command(self, socket: Path, model: Path) -> tuple[Sequence[str], Mapping[str, str]]:
+    def command(self, address: Address, model: Path, template: str | None) -> Command:
         """Return argv and environment of vLLM's own server."""
-        transport = ["--uds", str(socket), "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning"]
-        return [*self.arguments(model), *transport], self.environment()
+        argv = [*self.arguments(model), "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning"]
+        env = self.environment()
+        if address.socket is not None:
+            return [*argv, "--uds", str(address.socket)], env
+        argv += ["--host", "127.0.0.1", "--port", str(address.port)]
+        if template is not None and self.server.folder is not None:
+            file = self.server.folder / "template.jinja"
+            file.write_text(template, encoding="utf-8")
+            argv += ["--chat-template", str(file)]
+        return argv, env | ({"VLLM_API_KEY": address.key} if address.key else {})
 
     def arguments(self, model: Path) -> list[str]:
         """Return the argv without the address."""
@@ -61,7 +69,7 @@ class VllmEngine(LocalEngine):
             "NO_COLOR": "1",
             # the server must not close idle connections that the client is about to use again
             "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
-            "VLLM_RPC_BASE_PATH": str(self._server.folder) if self._server.folder else "/tmp",
+            "VLLM_RPC_BASE_PATH": str(self.server.folder) if self.server.folder else "/tmp",
         }
 
     def refusal(self, request: Request) -> str | None:
