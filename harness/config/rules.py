@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from harness.config.adapter import BnbConfig
 from harness.config.marks import KeyPath
 
 Values = Mapping[str, Any]
@@ -42,7 +43,9 @@ def _quantisation(values: Values) -> Iterator[Finding]:
     if adapter == "qlora" and values.get("load_in_8bit") and not values.get("load_in_4bit"):
         yield ("load_in_8bit",), "load_in_8bit: true needs adapter: lora; qlora quantises to 4 bit"
     quantised = adapter == "qlora" or values.get("load_in_8bit") or values.get("load_in_4bit")
-    if adapter and "bnb_config_kwargs" in values and not quantised:
+    details = values.get("bnb_config_kwargs") or {}
+    asked = any(BnbConfig.model_fields[name].default != value for name, value in details.items())
+    if adapter and asked and not quantised:
         yield ("bnb_config_kwargs",), "bnb_config_kwargs needs load_in_4bit or load_in_8bit: nothing is quantised"
 
 

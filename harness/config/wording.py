@@ -39,9 +39,9 @@ def explain(errors: Iterable[ErrorDetails], model: type[BaseModel], values: Any)
     """Return one message for each key that ``errors`` are about."""
     found: dict[KeyPath, str] = {}
     for error in errors:
-        if error["type"] == _FOLLOWS_FROM_ANOTHER:
-            continue
         path = _real_path(error, values)
+        if error["type"] == _FOLLOWS_FROM_ANOTHER or (error["type"] == "too_short" and _value_at(values, path)):
+            continue  # the key that it follows from, or the entry that is wrong, has its own error
         if path not in found:
             found[path] = _message(error, path, model, _value_at(values, path))
     return found
@@ -87,7 +87,7 @@ def _message(error: ErrorDetails, path: KeyPath, model: type[BaseModel], value: 
         return f"{given} is not allowed; {_choices(str(context['expected']), value)}"
     if kind in _LIMITS:
         words, name = _LIMITS[kind]
-        return f"{given} is not allowed; it must be {words} {context[name]}"
+        return f"{given} is not allowed; it must be {words} {context[name]:g}"
     if kind in _TYPES:
         return f"{given} is {_describe(value)}; it must be {_TYPES[kind]}{_advice(kind, value)}"
     if kind in ("too_short", "string_too_short"):
@@ -133,7 +133,9 @@ def unknown_key(path: KeyPath, owner: type[BaseModel] | None, model: type[BaseMo
     home = _home_of(plain, model, owner)
     if home:
         return f"{shown}; {plain!r} belongs {home}"
-    near = difflib.get_close_matches(plain, known, 1, 0.6)
+    near = difflib.get_close_matches(plain, known, 1, 0.6) or [
+        other for other in known if other.startswith(f"{plain}_")
+    ]
     return f"{shown}; did you mean {near[0]!r}?" if near else f"{shown}; the known keys are in docs/config.md"
 
 
