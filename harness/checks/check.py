@@ -43,6 +43,6 @@ class Check:
 
     def __repr__(self) -> str:
         state = "ok" if self.passed else "failed"
-        line = " · ".join(part.strip() for part in self.reason.splitlines() if part.strip())
+        line = " · ".join(part.strip() for part in self.reason.splitlines() if part.strip()).replace(": · ", ": ")
         text = f"<{self.name} {state}: {line}>" if line else f"<{self.name} {state}>"
         return text if len(text) <= SHOWN else text[: SHOWN - 2] + "…>"
