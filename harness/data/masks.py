@@ -57,8 +57,8 @@ def turn_end(ids: Sequence[int], draw: Draw, where: str) -> int:
     while tail and (ids[tail - 1] in draw.stop_ids or draw.is_blank(ids[tail - 1])):
         tail -= 1
     end = next((n for n in range(tail, len(ids)) if ids[n] in draw.stop_ids), None)
-    stops = ", ".join(draw.token_text(stop) for stop in draw.stop_ids)
     if end is None:
+        stops = ", ".join(draw.token_text(stop) for stop in draw.stop_ids)
         raise RowError([f"{where} ends in none of the tokens that generation stops on ({stops})"])
     inside = next((n for n in range(tail) if ids[n] in draw.stop_ids), None)
     if inside is not None:

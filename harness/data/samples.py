@@ -16,7 +16,7 @@ from harness.data.loading import load_rows
 from harness.data.problems import RowError, RowsError
 from harness.data.rows import Row
 from harness.data.validity import check_sample
-from harness.errors import Problem
+from harness.errors import InputError, Problem
 from harness.types import Message, Sample
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ class _FunctionReader:
         try:
             result = self._function(dict(row.record), row.source)
             made = list(result) if isinstance(result, list | tuple) else [result]
+        except InputError as error:
+            raise RowError([problem.message for problem in error.problems] or [error.title]) from error
         except Exception as error:
             raise RowError([f"{self._name} raised {type(error).__name__}: {error}"]) from error
         reading.natural.add(None)

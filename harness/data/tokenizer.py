@@ -100,7 +100,7 @@ class FolderTokenizer:
             raise ModelError(
                 f"the tokenizer in {self.folder} lacks tokens that the config names:",
                 problems,
-                "A new token would need new rows in the embedding, which an adapter does not train; choose one that exists.",
+                "A new token would need new rows in the embedding, which an adapter does not train; choose others.",
             )
         return found | dict(self.overrides)
 
