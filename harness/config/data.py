@@ -106,11 +106,8 @@ class DatasetConfig(Section):
     roles_to_train: Names | None = key(
         "Roles whose turns are trained, for these rows.", None, default_text="the top-level key", affects="data"
     )
-    train_on_eos: Literal["turn"] = key(
-        "Which ends of turns are trained: those of the trained turns, so that the model learns to stop.",
-        "turn",
-        affects="data",
-        allowed="turn (the end of each trained turn is trained, so that the model learns to stop)",
+    train_on_eos: Literal["turn", "all", "last"] = key(
+        "Of which turns the end is trained: the trained ones, all, or the last trained one.", "turn", affects="data"
     )
     drop_system_message: Flag = key("Leave out the system turn.", False, affects="data")
 

@@ -31,7 +31,9 @@ class ServeConfig(Section):
     kv_cache_gib: Number | None = key(
         "Memory for the key-value cache, in GiB.", None, default_text="what the cases need", gt=0
     )
-    gpu_memory_utilization: Number = key("Share of the GPU's memory that vLLM takes.", 0.9, gt=0, le=1)
+    gpu_memory_utilization: Number | None = key(
+        "Share of the GPU's memory that vLLM takes.", None, default_text="vLLM's own", gt=0, le=1
+    )
     tensor_parallel_size: Int = key("GPUs that share one model.", 1, affects="generation", gt=0)
     enforce_eager: Flag | None = key(
         "Do not compile the model.", None, default_text="true on CPU", affects="generation"

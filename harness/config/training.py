@@ -1,8 +1,11 @@
 """The training run: batches, steps, optimizer, schedule."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from harness.config.fields import Flag, Int, Names, Number, Section, key
+from pydantic import AfterValidator
+
+from harness.config.fields import Flag, Int, Number, Section, key
 
 Optimizer = Literal[
     "adamw_torch",
@@ -17,6 +20,15 @@ Optimizer = Literal[
 Scheduler = Literal[
     "cosine", "cosine_with_min_lr", "linear", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
 ]
+
+
+_CLASS = re.compile(r"[^:]+:[A-Za-z_]\w*")
+
+
+def _check_class(value: str) -> str:
+    if _CLASS.fullmatch(value):
+        return value
+    raise ValueError("does not name a class; write module:Class or file.py:Class")
 
 
 def _micro_batch_size(values: dict[str, Any]) -> int:
@@ -71,7 +83,7 @@ class TrainingSection(Section):
     gradient_checkpointing_kwargs: GradientCheckpointing = key(
         "Details of gradient checkpointing.", factory=lambda _: GradientCheckpointing(), default_text="not re-entrant"
     )
-    callbacks: Names = key(
+    callbacks: tuple[Annotated[str, AfterValidator(_check_class)], ...] = key(
         "Classes that are called while training, as `module:Class` or `file.py:Class`.",
         (),
         affects="weights",

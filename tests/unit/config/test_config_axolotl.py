@@ -39,7 +39,7 @@ def test_every_key_is_honoured_or_noted():
     }
     resolved = config.resolved()
     resolved["datasets"] = [{name: value for name, value in resolved["datasets"][0].items() if value}]
-    resolved["datasets"][0].pop("train_on_eos")
+    assert resolved["datasets"][0].pop("train_on_eos") == "turn"
     resolved["special_tokens"] = {name: value for name, value in resolved["special_tokens"].items() if value}
     assert expected.pop("sample_packing") is False
     assert {name: resolved[name] for name in expected} == expected

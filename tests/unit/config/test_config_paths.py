@@ -98,6 +98,9 @@ def test_callbacks(load, problems, tmp_path):
     (tmp_path / "mine.py").write_text("")
     assert load("callbacks: [mine.py:Stop, pkg.mod:Log]\n").callbacks == (f"{tmp_path}/mine.py:Stop", "pkg.mod:Log")
     assert "there is no file" in problems("callbacks: [none.py:Stop]\n")[0]
+    assert problems("callbacks: [pkg.Stop]\n") == [
+        "run.yml:6: callbacks[0]: 'pkg.Stop' does not name a class; write module:Class or file.py:Class"
+    ]
     assert problems("callbacks: pkg:Stop\n") == [
         "run.yml:6: callbacks: 'pkg:Stop' is text; it must be a list: [pkg:Stop]"
     ]

@@ -186,9 +186,8 @@ def test_wrong_optimizer_names_all(problems):
             "datasets[0].roles.assistant: 'gpt' is text; it must be a list: [gpt]",
         ),
         (
-            "{path: x.jsonl, train_on_eos: all}",
-            "datasets[0].train_on_eos: 'all' is not allowed; it must be turn (the end of each trained turn "
-            "is trained, so that the model learns to stop)",
+            "{path: x.jsonl, train_on_eos: non}",
+            "datasets[0].train_on_eos: 'non' is not allowed; allowed: turn, all, last",
         ),
         ("{path: x.jsonl, typ: alpaca}", "unknown key 'typ' in datasets[0]; did you mean 'type'?"),
         ("{path: x.jsonl, shards: 4}", "datasets[0].shards is not supported: use split to take a part of the rows"),
