@@ -174,6 +174,8 @@ class Adapter:
     data_hash: str
     template: str | None = None
     """The chat template's text it was trained with; None for an adapter made elsewhere."""
+    special_tokens: Mapping[str, str] = field(default_factory=dict)
+    """The special tokens that the config put in the place of the tokenizer's own."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

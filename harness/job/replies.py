@@ -14,7 +14,7 @@ from harness.types import Generation, Reply, Request
 
 _TEXT_KEYS = ("text", "reply", "output", "completion")
 _ID_KEYS = ("case_id", "id")
-_NEXT = f"a row is {{\"id\": …, \"text\": …, \"repeat\": 0}}; the text may stand under {', '.join(_TEXT_KEYS)}"
+_NEXT = f'a row is {{"id": …, "text": …, "repeat": 0}}; the text may stand under {", ".join(_TEXT_KEYS)}'
 
 
 def _read_row(row: Any, where: Problem) -> tuple[tuple[str, int], Reply] | Problem:
@@ -66,7 +66,9 @@ def read_replies(path: Path) -> dict[tuple[str, int], Reply]:
         if isinstance(found, Problem):
             problems.append(found)
         elif found[0] in replies:
-            problems.append(Problem(f"a second reply for case {found[0][0]!r}, repeat {found[0][1]}", str(path), number))
+            problems.append(
+                Problem(f"a second reply for case {found[0][0]!r}, repeat {found[0][1]}", str(path), number)
+            )
         else:
             replies[found[0]] = found[1]
     if problems or not replies:

@@ -9,12 +9,11 @@ from typing import Any
 
 from harness.job.replies import FileEngine
 from harness.job.request import RunRequest, Target
-from harness.models import merge_adapter
+from harness.models import CANARY, merge_adapter
 from harness.protocols import Engine, OnEvent
-from harness.serving import EndpointEngine, check_applied, make_engine
-from harness.types import Adapter, Base, Request
-
-CANARY_TOKENS = 256
+from harness.serving import EndpointEngine, LocalEngine, check_applied, make_engine
+from harness.store import Home
+from harness.types import Adapter, Base
 
 
 def engine_for(request: RunRequest, target: Target, work: Path, on_event: OnEvent) -> Engine:
@@ -33,7 +32,9 @@ def engine_for(request: RunRequest, target: Target, work: Path, on_event: OnEven
     return local_engine(request, target.base, target.adapter, work, on_event)
 
 
-def local_engine(request: RunRequest, base: Base, adapter: Adapter | None, work: Path, on_event: OnEvent) -> Engine:
+def local_engine(
+    request: RunRequest, base: Base, adapter: Adapter | None, work: Path, on_event: OnEvent
+) -> LocalEngine:
     """Return the unstarted engine that serves a base, with or without an adapter, on this machine."""
     serve = request.serve()
 
@@ -56,28 +57,28 @@ def serving_dtype(engine: Engine) -> str:
 
 
 def check_served(
-    engine: Engine, request: RunRequest, target: Target, requests: Sequence[Request]
+    engine: Engine, home: Home, base: Base, adapter: Adapter | None, fallback: Sequence[Sequence[int]]
 ) -> Mapping[str, Any]:
-    """Hold the started engine against the canary; return the figures for the manifest.
+    """Hold the started engine against the canary; return the figures for the manifest (none without an adapter).
+
+    ``fallback`` are rows of token ids for an adapter that brings no canary of its own.
 
     Raises:
         EngineError: the adapter is not applied.
     """
-    if target.adapter is None or target.base is None or "adapter" not in engine.identity:
+    if adapter is None or "adapter" not in engine.identity:
         return {}
     if engine.identity["adapter"] == "merged":
-        folder = merge_adapter(
-            target.base, target.adapter, request.home, dtype=serving_dtype(engine), on_event=lambda _: None
-        )
-        canary = json.loads((folder / "canary.json").read_text(encoding="utf-8"))
+        folder = merge_adapter(base, adapter, home, dtype=serving_dtype(engine), on_event=lambda _: None)
+        canary = json.loads((folder / CANARY).read_text(encoding="utf-8"))
         return check_applied(engine, canary["ids"], canary["base_logprobs"], canary["merged_logprobs"])
-    return check_applied(engine, _canary_ids(target.adapter, requests), None, None)
+    return check_applied(engine, _canary_rows(adapter, fallback))
 
 
-def _canary_ids(adapter: Adapter, requests: Sequence[Request]) -> list[int]:
-    """Return the tokens on which base and adapter are compared: rows it was trained on, else the first prompt."""
+def _canary_rows(adapter: Adapter, fallback: Sequence[Sequence[int]]) -> Sequence[Sequence[int]]:
+    """Return the rows on which base and adapter are compared: some it was trained on, else the fallback."""
     try:
-        ids = json.loads((adapter.path / "canary.json").read_text(encoding="utf-8"))["ids"]
+        rows = json.loads((adapter.path / CANARY).read_text(encoding="utf-8"))["ids"]
     except (OSError, ValueError, KeyError):
-        ids = list(requests[0].prompt_ids)
-    return [int(token) for token in ids[:CANARY_TOKENS]]
+        return fallback
+    return [[int(token) for token in row] for row in rows]

@@ -17,7 +17,7 @@ from harness.job.identity import KeyContext
 from harness.job.manifest import run_manifest
 from harness.job.request import RunRequest, Target
 from harness.job.resolve import resolve_target
-from harness.job.serve import engine_for
+from harness.job.serve import check_served, engine_for
 from harness.protocols import Engine, OnEvent, Trainer
 from harness.store import RunStore, digest, write_manifest
 from harness.types import Case, Generation, Reply, Request, Verdict
@@ -231,12 +231,12 @@ class JobSession:
     def _start(self, requests: Sequence[Request]) -> None:
         if self._started:
             return
-        from harness.job.serve import check_served
-
         begun = time.monotonic()
         self.engine.start(self._on_event)
         self._started = True
-        self._applied = check_served(self.engine, self.request, self.target, requests)
+        if self.target.base is not None:
+            rows = [request.prompt_ids for request in requests[:2]]
+            self._applied = check_served(self.engine, self.request.home, self.target.base, self.target.adapter, rows)
         self._timings["engine_start"] = time.monotonic() - begun
 
 
