@@ -10,15 +10,11 @@ import typer
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file, axolotl's names.")]
 TargetName = Annotated[
     str,
-    typer.Argument(
-        metavar="ADAPTER|RUN", help="An adapter's folder, or a run's id (or how it begins; see `harness runs`)."
-    ),
+    typer.Argument(metavar="ADAPTER|RUN", help="An adapter's folder, or a run's id or how it begins (`harness runs`)."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a key of the config, such as `lora_r=8`. May be repeated."
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the config, as in `lora_r=8`. Repeatable."),
 ]
 DataPath = Annotated[Path | None, typer.Option("--data", help="Train on this file instead of the config's data set.")]
 HomePath = Annotated[
@@ -27,6 +23,6 @@ HomePath = Annotated[
 ]
 BaseModel = Annotated[
     str | None,
-    typer.Option("--base-model", help="The base, where the adapter's own record does not name one that is here."),
+    typer.Option("--base-model", help="The base, where the adapter does not name one that is here."),
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, vllm or transformers.")]

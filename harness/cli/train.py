@@ -21,7 +21,7 @@ def train(
     overfit: Annotated[
         int | None,
         typer.Option(
-            "--overfit", metavar="N", min=1, help="Can it learn N rows by heart? If not, data or masks are wrong."
+            "--overfit", metavar="N", min=1, help="Can it learn N rows by heart? If not, rows or masks are wrong."
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Train even if this adapter is in the cache.")] = False,

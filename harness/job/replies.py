@@ -105,7 +105,7 @@ class FileEngine:
             missing = f"{self._path} holds no reply for case {request.case_id!r}, repeat {request.repeat}"
             on_reply(request, known or Reply("", finish_reason="error", error=missing))
 
-    def score(self, token_ids: Sequence[int], *, base: bool = False) -> list[float]:
+    def score(self, token_ids: Sequence[int], *, base: bool = False) -> list[float]:  # noqa: ARG002
         """Refuse: a file has no logprobs."""
         raise DataError("a file of generations has no logprobs", hint="use --adapter or --base-only to score tokens")
 

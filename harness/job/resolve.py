@@ -72,9 +72,7 @@ def base_of(request: RunRequest, on_event: OnEvent) -> Base:
     if ref is None and request.adapter:
         ref = base_named_by(request.adapter)
     if ref is None:
-        raise ConfigError(
-            "no base model is named", hint="add --base-model FOLDER|HUB-ID|package://…, or --train-config FILE"
-        )
+        raise ConfigError("no base model is named", hint="add --base-model FOLDER|HUB-ID, or --train-config FILE")
     revision = request.config.revision_of_model if request.config else None
     return resolve_base(ref, request.home, revision=revision, on_event=on_event)
 

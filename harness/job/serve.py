@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.errors import ConfigError
 from harness.job.replies import FileEngine
 from harness.job.request import RunRequest, Target
 from harness.models import CANARY, merge_adapter
@@ -26,6 +27,8 @@ def engine_for(request: RunRequest, target: Target, work: Path, on_event: OnEven
     if request.generations is not None:
         return FileEngine(request.generations)
     if request.endpoint is not None:
+        if request.model is None:
+            raise ConfigError("--endpoint needs the name of the model there", hint="add --model NAME")
         return EndpointEngine(request.endpoint, request.model)
     if target.base is None:
         raise RuntimeError(f"{target.kind} has no base to serve")
