@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from harness.config.fields import Int, Names, Number, Section, key
+from harness.config.fields import Int, Names, Number, Section, Seed, key
 from harness.types import DecodeMode, Decoding, Grammar
 
 
@@ -42,7 +42,7 @@ class DecodeConfig(Section):
     top_k: Int = key("Sample from that many of the likeliest tokens; 0: from all.", 0, affects="generation", ge=0)
     repetition_penalty: Number = key("Above 1: tokens that were used get less likely.", 1.0, affects="generation", gt=0)
     beams: Int = key("Above 1: beam search with as many beams.", 1, affects="generation", gt=0)
-    seed: Int = key("Seed of the sampling.", 0, affects="generation", ge=0)
+    seed: Seed = key("Seed of the sampling.", 0, affects="generation")
     stop: Names = key("Texts that end a reply.", (), affects="generation")
     grammar: GrammarConfig | None = key(
         "Grammar for cases that declare none, in `grammar` mode.", None, affects="generation"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from annotated_types import Ge, Lt
 from pydantic import AllowInfNan, BaseModel, ConfigDict, Field, Strict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -18,6 +19,7 @@ PathKind = Literal["path", "model", "dataset", "function", "functions", "text", 
 # Strict: YAML has types of its own, and ``lora_r: true`` is a mistake, not the rank 1.
 Int = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
+Seed = Annotated[int, Strict(), Ge(0), Lt(2**32)]
 Flag = Annotated[bool, Strict()]
 Names = tuple[str, ...]
 

@@ -21,7 +21,7 @@ from harness.types import to_json
 _HINT = "Every key is described in docs/config.md."
 
 
-def load_config(path: Path, overrides: Sequence[str] = (), data: Path | None = None) -> RunConfig:
+def load_config(path: Path, overrides: Sequence[str] = (), data: Path | str | None = None) -> RunConfig:
     """Read and check the YAML file ``path``.
 
     ``overrides`` are ``key=value`` requests (``serve.dtype=float32``, ``datasets[0].split=train[:9]``), the value

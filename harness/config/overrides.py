@@ -28,7 +28,7 @@ class Overrides:
         return None
 
 
-def apply_overrides(values: dict[str, Any], requests: Sequence[str], data: Path | None) -> Overrides:
+def apply_overrides(values: dict[str, Any], requests: Sequence[str], data: Path | str | None) -> Overrides:
     """Change ``values`` in place as ``data`` and then the ``key=value`` requests say."""
     done = Overrides()
     if data is not None:
@@ -44,7 +44,7 @@ def apply_overrides(values: dict[str, Any], requests: Sequence[str], data: Path 
     return done
 
 
-def _replace_data(values: dict[str, Any], data: Path, done: Overrides) -> None:
+def _replace_data(values: dict[str, Any], data: Path | str, done: Overrides) -> None:
     datasets = values.get("datasets")
     if not isinstance(datasets, list) or len(datasets) != 1 or not isinstance(datasets[0], dict):
         count = len(datasets) if isinstance(datasets, list) else 0

@@ -23,6 +23,7 @@ from harness.config.serve import ServeConfig
 from harness.config.trackers import TrackersSection
 from harness.config.training import GradientCheckpointing, TrainingSection
 from harness.config.unsupported import UNSUPPORTED
+from harness.config.wording import show_limit
 
 SCHEMA = Path(__file__).with_name("schema.json")
 _PAGE: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -186,7 +187,7 @@ def _limits(field: FieldInfo) -> Iterator[str]:
         for name, sign in _SIGNS:
             limit = getattr(item, name, None) if isinstance(item, _LIMIT_TYPES) else None
             if limit is not None:
-                yield f"{sign} {limit:g}"
+                yield f"{sign} {show_limit(limit)}"
 
 
 _LIMIT_TYPES = (annotated_types.Gt, annotated_types.Ge, annotated_types.Lt, annotated_types.Le)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator
 
-from harness.config.fields import Flag, Int, Number, Section, key
+from harness.config.fields import Flag, Int, Number, Section, Seed, key
 
 Optimizer = Literal[
     "adamw_torch",
@@ -69,13 +69,12 @@ class TrainingSection(Section):
     warmup_ratio: Number | None = key(
         "Share of all steps over which the learning rate rises.", None, affects="weights", ge=0, lt=1
     )
-    seed: Int = key("Seed of everything random.", 42, affects="weights", ge=0)
-    data_seed: Int = key(
+    seed: Seed = key("Seed of everything random.", 42, affects="weights")
+    data_seed: Seed = key(
         "Seed of the validation split and of the order of the rows.",
         factory=_seed,
         default_text="`seed`",
         affects=("weights", "data"),
-        ge=0,
     )
     gradient_checkpointing: Flag = key(
         "Compute activations again in the backward pass: less memory, more time.", False, affects="weights"

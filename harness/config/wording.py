@@ -87,12 +87,17 @@ def _message(error: ErrorDetails, path: KeyPath, model: type[BaseModel], value: 
         return f"{given} is not allowed; {_choices(str(context['expected']), value)}"
     if kind in _LIMITS:
         words, name = _LIMITS[kind]
-        return f"{given} is not allowed; it must be {words} {context[name]:g}"
+        return f"{given} is not allowed; it must be {words} {show_limit(context[name])}"
     if kind in _TYPES:
         return f"{given} is {_describe(value)}; it must be {_TYPES[kind]}{_advice(kind, value)}"
     if kind in ("too_short", "string_too_short"):
         return f"{shown} is empty; give at least one"
     return f"{given}: {error['msg']}"
+
+
+def show_limit(limit: float) -> str:
+    """Return a limit as a user writes it: 0, not 0.0."""
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
 def _missing(path: KeyPath, owner: type[BaseModel] | None) -> str:

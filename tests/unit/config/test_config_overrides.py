@@ -102,6 +102,10 @@ def test_data_takes_the_place_of_the_path(load, tmp_path, monkeypatch):
     assert config.resolved()["datasets"][0]["path"] == str(tmp_path / "new/b.jsonl")
 
 
+def test_data_in_a_package_keeps_its_name(load):
+    assert load(data="package://p/rows.json").datasets[0].path == "package://p/rows.json"
+
+
 def test_data_and_then_overrides(load):
     config = load("", ("datasets[0].split=train[:3]",), data=Path("b.jsonl"))
     assert (config.datasets[0].split, Path(config.datasets[0].path).name) == ("train[:3]", "b.jsonl")

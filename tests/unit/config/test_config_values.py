@@ -97,6 +97,7 @@ def test_unknown_keys(problems, extra, message):
     [
         ("lora_r: 0\n", "lora_r: 0 is not allowed; it must be greater than 0"),
         ("lora_r: -3\n", "lora_r: -3 is not allowed; it must be greater than 0"),
+        ("seed: 4294967296\n", "seed: 4294967296 is not allowed; it must be less than 4294967296"),
         ("lora_r: true\n", "lora_r: true is true or false; it must be a whole number"),
         ("lora_r: 1.5\n", "lora_r: 1.5 is a number; it must be a whole number"),
         ("lora_r: '8'\n", "lora_r: '8' is text; it must be a whole number (without quotes)"),
