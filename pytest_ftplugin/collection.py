@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_ftplugin.session import State
 
 Source = str | Path | Callable[[], Iterable["Case"]]
-_HOW = 'write @pytest.mark.cases("data/eval.jsonl"), or @pytest.mark.cases(function_that_returns_cases)'
+_HOW = 'write @pytest.mark.cases("data/eval.jsonl"), or @pytest.mark.cases(source=function_that_returns_cases)'
 
 
 def parametrize(metafunc: pytest.Metafunc, mark: pytest.Mark, state: State) -> None:
@@ -58,7 +58,7 @@ class CaseLoader:
         path = metafunc.definition.path
         source, from_sample = _arguments(mark)
         suite = path.parent.name or path.stem
-        cases_key = (source if callable(source) else path.parent / source, from_sample, suite)
+        cases_key = (_located(source, path.parent), from_sample, suite)
         grammar = self._grammar(metafunc.definition)
         key = (*cases_key, grammar)
         if key not in self._params:
@@ -114,21 +114,28 @@ def _arguments(mark: pytest.Mark) -> tuple[Source, Callable[[Any], Any] | None]:
     return source, from_sample
 
 
+def _located(source: Source, folder: Path) -> Source:
+    """Return a file source relative to the test file's folder; functions and ``package://`` as they are."""
+    if callable(source) or str(source).startswith("package://"):
+        return source
+    return folder / source
+
+
 def _shown(mark: pytest.Mark) -> str:
     return ", ".join([*map(repr, mark.args), *(f"{k}={v!r}" for k, v in mark.kwargs.items())]) or "nothing"
 
 
-def _load(source: Path | Callable[[], Iterable[Case]], from_sample: Any, suite: str) -> tuple[Case, ...]:
+def _load(source: Source, from_sample: Any, suite: str) -> tuple[Case, ...]:
     """Load the cases of a file or of a function.
 
     Raises:
         DataError: there are none, or rows are wrong; all of them are named.
     """
-    if isinstance(source, Path):
-        from harness.data import load_cases
+    if callable(source):
+        return _call(source, suite)
+    from harness.data import load_cases
 
-        return load_cases(source, suite=suite, from_sample=from_sample)
-    return _call(source, suite)
+    return load_cases(source, suite=suite, from_sample=from_sample)
 
 
 def _call(function: Callable[[], Iterable[Case]], suite: str) -> tuple[Case, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_ftplugin.plan import Plan
 from pytest_ftplugin.replies import Run, StoredReplies
+from pytest_ftplugin.trial import Trial
 
 if TYPE_CHECKING:
     from harness.job import FillReport, JobSession
@@ -44,6 +47,10 @@ class LiveRun:
         self.outcomes: Counter[str] = Counter()
         self.filled: FillReport | None = None
         self.replies: StoredReplies | None = None
+        self.unclaimed: list[str] = []
+        """Ids in the file of generations that belong to no selected case."""
+        self._generations = state.settings.generations
+        self._run_file = state.settings.run_file
         self._pending: list[Verdict] = []
         self._flushed = time.monotonic()
         self._results: JsonlWriter | None = None
@@ -59,10 +66,17 @@ class LiveRun:
         job.prepare()
         run = Run(job.run_id, job.folder, job.target.label, self.mode, job.target.adapter)
         self.replies = StoredReplies(run, job.store, job.key_context, job.reply)
+        if self._run_file is not None:
+            from harness.store import write_atomic
+
+            self._run_file.parent.mkdir(parents=True, exist_ok=True)
+            data = {"run": run.id, "folder": str(run.folder), "label": run.label}
+            write_atomic(self._run_file, json.dumps(data).encode(), "the run file")
         requests = job.requests([(trial.case, trial.repeat) for trial in wanted])
         for trial, request in zip(wanted, requests, strict=True):
             trial.key = request.key
         self.filled = job.fill(requests)
+        self.unclaimed = _unclaimed(self._generations, wanted) if self._generations else []
 
     def take(self, verdict: Verdict) -> None:
         """Record a verdict; what was recorded survives a crash."""
@@ -109,3 +123,10 @@ class LiveRun:
     def close(self) -> None:
         """Stop everything the run started. May be called twice."""
         self.job.close()
+
+
+def _unclaimed(path: Path, wanted: Sequence[Trial]) -> list[str]:
+    from harness.job.replies import read_replies
+
+    known = {trial.case.id for trial in wanted}
+    return list(dict.fromkeys(case_id for case_id, _ in read_replies(path) if case_id not in known))

@@ -154,8 +154,8 @@ class Mark:
 MARKS = (
     Mark(
         "cases(source, from_sample=None)",
-        "one item per case of source: a file, relative to the test's own, or a function that returns cases;"
-        " from_sample maps the file's training rows to cases",
+        "one item per case of source: a file, relative to the test's own, or (by keyword: source=f) a function that"
+        " returns cases; from_sample maps the file's training rows to cases",
     ),
     Mark(
         "grammar(json=…, regex=…, choice=…, lark=…)",
@@ -208,6 +208,12 @@ def options_page() -> str:
         "Everything the pytest plugin adds. An ini key stands in `pytest.ini` or `[tool.pytest.ini_options]`; the",
         "command line wins over it. Paths on the command line are relative to the current folder, paths in an ini file",
         "to that file.",
+        "",
+        "pytest settles its rootdir before it knows the options of plugins, and takes a path that follows an option for a",
+        "test path. Name a test path too (`pytest suites/ --adapter PATH`), or write `--adapter=PATH`.",
+        "",
+        "pytest also stops if a `conftest.py` adds an option of the same name (`--model` is a common one). Where the plugin",
+        "is installed and not wanted, `addopts = -p no:ftplugin` switches it off.",
         "",
         "| option | ini key | |",
         "|---|---|---|",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_ftplugin.terminal import shortened
+
 if TYPE_CHECKING:
     from pytest_ftplugin.session import State
-
-SHOWN = 5
 
 
 class Selection:
@@ -31,9 +31,8 @@ class Selection:
         dropped = [item for item in items if item.nodeid not in wanted]
         missing = sorted(set(wanted) - {item.nodeid for item in kept})
         if missing and state.role != "worker":
-            more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             source = state.settings.replay or state.settings.select
-            state.terminal.line(f"ft: not collected, though {source} names them: {', '.join(missing[:SHOWN])}{more}")
+            state.terminal.line(f"ft: not collected, though {source} names them: {shortened(missing)}")
         if dropped:
             config.hook.pytest_deselected(items=dropped)
             items[:] = kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,11 @@ class Terminal:
         if report.errors:
             parts.append(f"{report.errors} failed")
         self.line(f"ft: run {replies.run.id}: {replies.run.label}: {', '.join(parts)}")
+        if live.unclaimed:
+            source = self._state.settings.generations
+            self.line(
+                f"ft: {source}: {len(live.unclaimed)} replies belong to no selected case: {shortened(live.unclaimed)}"
+            )
 
     def header(self) -> list[str]:
         """Return the lines of pytest's header."""
@@ -114,6 +119,12 @@ class Terminal:
         decode = f", decode {settings.decode}" if settings.decode else ""
         repeats = f", {settings.repeats} repeats" if settings.repeats > 1 else ""
         return [f"ft: {subject(settings)}{decode}{repeats}"]
+
+
+def shortened(names: Sequence[str], shown: int = 5) -> str:
+    """Return the first names as one line, and how many more there are."""
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
 
 
 def subject(s: Settings) -> str:
