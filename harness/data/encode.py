@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
 
 _CHUNK = 256
+_COUNTED = ("rows", "too_long", "truncated", "dropped", "duplicates", "lost_turns", "realigned", "longest")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class EncodedSet:
     counts: Mapping[str, int]
     """``rows``, ``train_rows``, ``val_rows``, ``too_long``, ``truncated``, ``dropped`` (rows left out: too long, or
     cut so short that nothing trained was left), ``duplicates``, ``lost_turns`` (replies that the template rewrites
-    later), ``longest``; of the training rows ``tokens`` and ``trained_tokens``."""
+    later), ``realigned`` (replies put behind the prompt that is served, which the template writes otherwise once it
+    is answered), ``longest``; of the training rows ``tokens`` and ``trained_tokens``."""
     digest: str
     """Content key of all that the rows depend on, except the tokenizer's files."""
     notes: tuple[str, ...] = field(default=())
@@ -101,7 +103,8 @@ def encode_rows(
     samples: Sequence[Sample], renderer: Renderer, config: RunConfig, digest: str, notes: tuple[str, ...] = ()
 ) -> EncodedSet:
     """Do the work of :func:`encode_all`, always anew."""
-    counts: Counter[str] = Counter(rows=len(samples), duplicates=duplicates(samples))
+    counts = Counter(dict.fromkeys(_COUNTED, 0))
+    counts["rows"], counts["duplicates"] = len(samples), duplicates(samples)
     rows: list[tuple[Sample, Encoded]] = []
     problems: list[Problem] = []
     for sample, tokens in _tokens(samples, renderer, mask_rules(config)):
@@ -137,6 +140,7 @@ def _tokens(
 def _fit(sample: Sample, tokens: RowTokens, config: RunConfig, counts: Counter[str]) -> Encoded | None:
     """Return the row, cut if need be; None if it is dropped, which is counted."""
     counts["lost_turns"] += tokens.lost_turns
+    counts["realigned"] += tokens.realigned
     counts["longest"] = max(counts["longest"], len(tokens.ids))
     if len(tokens.ids) <= config.sequence_len:
         return tokens.encoded(sample)

@@ -16,7 +16,7 @@ from harness.data.chat_templates import ChatTemplate, find_template
 from harness.data.chat_text import ChatText
 from harness.data.masks import IGNORED, Draw, MaskRules, TrainOnEos, label_row
 from harness.data.problems import RowError
-from harness.data.segments import Split, Splitter, Tools
+from harness.data.segments import PROBE, Split, Splitter, Tools
 from harness.data.tokenizer import FolderTokenizer, Pieces
 from harness.errors import DataError, Problem, TemplateError
 from harness.store import digest
@@ -26,16 +26,16 @@ RENDERER_VERSION = 1
 """Part of every key; raised when the ids of the same conversation change."""
 
 _UNTRAINED = "no token of the row is trained: all its assistant turns are excluded (train: false, roles_to_train)"
-_PROBE = (Message("user", "What is new?"), Message("assistant", "Nothing much, really"))
 
 
 @dataclass(frozen=True)
 class RowTokens:
-    """Ids and labels of a whole row, and how many replies a later rewriting by the template kept from training."""
+    """Ids and labels of a whole row; how many replies a rewriting by the template kept from training, or moved."""
 
     ids: list[int]
     labels: list[int]
     lost_turns: int
+    realigned: int = 0
 
     def encoded(self, sample: Sample, sequence_len: int | None = None) -> Encoded:
         """Return the row cut to ``sequence_len``.
@@ -146,12 +146,12 @@ class Renderer:
     def _probe(self, splitter: Splitter) -> int | None:
         """Return the first special token behind the reply of a plain conversation, or None."""
         try:
-            reply = splitter.row(_PROBE, ()).segments[-1]
+            reply = splitter.row(PROBE, ()).segments[-1]
         except RowError as error:
             problems = [Problem(reason) for reason in error.reasons]
             raise TemplateError("the chat template cannot render a plain question and answer:", problems) from error
         pieces = self.tokenizer.encode_pieces([reply.text], [reply.start])[0]
-        said = reply.text.find(_PROBE[1].content) + len(_PROBE[1].content)
+        said = reply.text.find(PROBE[1].content) + len(PROBE[1].content)
         behind = (i for i, (start, _) in zip(pieces.ids, pieces.offsets, strict=True) if start >= said)
         return next((i for i in behind if i in self.tokenizer.marker_ids), None)
 
@@ -272,7 +272,7 @@ class Renderer:
         except RowError as error:
             return error
         lost = sum(1 for turn in split.lost if rules.trains(messages[turn]))
-        return RowTokens([i for piece in pieces for i in piece.ids], labels, lost)
+        return RowTokens([i for piece in pieces for i in piece.ids], labels, lost, split.realigned)
 
     @cached_property
     def _draw(self) -> Draw:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from harness.data.chat_text import ChatText, chat_message
@@ -14,6 +15,9 @@ from harness.data.problems import RowError, shorten
 from harness.types import Message
 
 Tools = Sequence[Mapping[str, Any]]
+_UNKNOWN = "\0"
+PROBE = (Message("user", "What is new?"), Message("assistant", "Nothing much, really"))
+"""A conversation that every template should be able to render."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Split:
     segments: list[Segment] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     """Indices of replies that are no segment of their own, because the template rewrites them later."""
+    realigned: int = 0
+    """Replies put behind the prompt that is served, where the template writes the whole conversation otherwise."""
 
     @property
     def text(self) -> str:
@@ -68,6 +74,8 @@ class Splitter:
         Raises:
             RowError: the template refuses the conversation, or leaves something out of it.
         """
+        if not messages:
+            raise RowError(["there are no messages, so nothing is asked"])
         turns = [chat_message(message) for message in messages]
         split = Split()
         for index, message in enumerate(messages):
@@ -117,14 +125,44 @@ class Splitter:
         self._add_prompt(split, turns, tools, index)
         prompt = split.text
         whole = self._chat.render(turns[: index + 1], tools, generate=False)
-        if index == 0 and not whole.startswith(prompt):
-            prompt = self._opening(whole, message)
-            split.restart(prompt)
-        if not whole.startswith(prompt):
-            raise RowError([_not_a_prefix(prompt, whole, index)])
-        reply = whole[len(prompt) :]
+        if whole.startswith(prompt):
+            reply = whole[len(prompt) :]
+        else:
+            reply = self._framed(whole, message) or ""
+            if not reply and prompt == _UNKNOWN:
+                raise RowError(["the conversation begins with the assistant, which the chat template cannot render"])
+            if not reply:
+                raise RowError([_not_a_prefix(prompt, whole, index)])
+            if index == 0:
+                split.restart(whole.removesuffix(reply))
+            else:
+                split.realigned += 1
         _check_complete(reply, message, index)
         split.segments.append(Segment(reply, False, index))
+
+    @cached_property
+    def _frame(self) -> tuple[str, str]:
+        """What the template writes before and after the words of a plain reply."""
+        turns = [chat_message(message) for message in PROBE]
+        prompt = self._chat.render(turns[:1], (), generate=True)
+        whole = self._chat.render(turns, (), generate=False)
+        at = whole.rfind(PROBE[1].content)
+        if at < 0:
+            raise RowError(["the chat template leaves the assistant's turn out"])
+        before = whole[len(prompt) : at] if whole.startswith(prompt) else ""
+        return before, whole[at + len(PROBE[1].content) :]
+
+    def _framed(self, whole: str, message: Message) -> str | None:
+        """Return the reply as the template writes a plain one; None if ``whole`` does not end in it.
+
+        For templates that write a prompt otherwise once it has been answered: Mistral's leave a system turn out,
+        some reasoning models' leave out the ``<think>`` that the prompt ends with. What is served is the prompt.
+        """
+        before, after = self._frame
+        for content in (message.content, message.content.strip()):
+            if content and whole.endswith(content + after):
+                return before + content + after
+        return None
 
     def _add_prompt(self, split: Split, turns: Sequence[Mapping[str, Any]], tools: Tools, index: int) -> None:
         """Add what stands between the last reply and the turn at ``index``, which the assistant shall speak."""
@@ -133,7 +171,7 @@ class Splitter:
         except RowError:
             if index:
                 raise
-            prompt = ""  # many templates look at the first message: _opening finds where the reply begins
+            prompt = _UNKNOWN  # many templates look at the first message; the reply tells where the prompt ends
         if not split.segments:
             _check_tools(prompt, tools, index)
             split.segments.append(Segment(prompt, True))
@@ -152,15 +190,6 @@ class Splitter:
         closing = next((m for m in self._markers if last.text.endswith(m)), "")
         if closing and not prompt.startswith(written) and prompt.startswith(written.removesuffix(closing)):
             split.segments[-1] = Segment(last.text.removesuffix(closing), last.start, last.turn)
-
-    @staticmethod
-    def _opening(whole: str, message: Message) -> str:
-        """Return what stands before the reply in a conversation that begins with it."""
-        content = message.content.strip()
-        at = whole.find(content) if content else -1
-        if at < 0:
-            raise RowError(["the conversation begins with an assistant turn, which the chat template cannot render"])
-        return whole[:at]
 
 
 def _check_tools(prompt: str, tools: Tools, index: int) -> None:
