@@ -73,6 +73,7 @@ class EndpointEngine:
 
     def start(self, on_event: OnEvent) -> None:
         """Ask for the list of models: is somebody there, and does the key open?"""
+        self.close()
         if self._plain and not self._loopback:
             on_event(
                 {"event": "warning", "message": f"{self.url} is plain http: prompts and the key travel unencrypted"}
@@ -117,8 +118,10 @@ class EndpointEngine:
 
     def close(self) -> None:
         """See :class:`harness.protocols.Engine`."""
+        if self._client is not None:
+            self._dispatcher.call(self._client.close())
+            self._client = None
         self._dispatcher.close()
-        self._client = None
 
     def _ready(self) -> AsyncOpenAI:
         if self._client is None:

