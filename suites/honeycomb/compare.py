@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.checks.check import Check
-from suites.honeycomb.query import DEFAULT_LIMIT, DEFAULT_TIME_RANGE, MEMBERSHIP, PRESENCE
+from suites.honeycomb.spec import DEFAULT_LIMIT, DEFAULT_TIME_RANGE, MEMBERSHIP, PRESENCE
 
 SETS = ("filters", "havings")
 

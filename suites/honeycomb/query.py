@@ -6,56 +6,31 @@ reply may be any JSON value at all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from harness.checks.check import Check
-
-WITHOUT_COLUMN = ("COUNT", "CONCURRENCY")
-PERCENTILES = ("P001", "P01", "P05", "P10", "P20", "P25", "P50", "P75", "P80", "P90", "P95", "P99", "P999")
-WITH_COLUMN = (
-    *("SUM", "AVG", "COUNT_DISTINCT", "MAX", "MIN", "HEATMAP"),
-    *PERCENTILES,
-    *("RATE_AVG", "RATE_SUM", "RATE_MAX"),
+from suites.honeycomb.spec import (
+    CALCULATIONS,
+    COMBINATIONS,
+    COMPARISONS,
+    DEFAULT_LIMIT,
+    DEFAULT_TIME_RANGE,
+    DIRECTIONS,
+    FILTERS,
+    KEYS,
+    LISTS,
+    LONGEST_LIST,
+    MAX_LIMIT,
+    MEMBERSHIP,
+    MOST_POINTS,
+    OFFSETS,
+    PRESENCE,
+    RANKABLE,
+    WITH_COLUMN,
+    WITHOUT_COLUMN,
 )
-CALCULATIONS = WITHOUT_COLUMN + WITH_COLUMN
-RANKABLE = tuple(op for op in CALCULATIONS if op != "HEATMAP")
-COMPARISONS = ("=", "!=", ">", ">=", "<", "<=")
-PRESENCE = ("exists", "does-not-exist")
-MEMBERSHIP = ("in", "not-in")
-FILTERS = (
-    *COMPARISONS,
-    *("starts-with", "does-not-start-with", "ends-with", "does-not-end-with", "contains", "does-not-contain"),
-    *PRESENCE,
-    *MEMBERSHIP,
-)
-COMBINATIONS = ("AND", "OR")
-DIRECTIONS = ("ascending", "descending")
-OFFSETS = (1800, 3600, 7200, 28800, 86400, 604800, 2419200, 15724800)
-LONGEST_LIST = 100
-DEFAULT_TIME_RANGE = 7200
-DEFAULT_LIMIT = 100
-MAX_LIMIT = 1000
-MOST_POINTS = 1000
-"""A graph has at most this many points: granularity is at least the time range over it."""
-
-LISTS: Mapping[str, tuple[str, ...]] = {
-    "calculations": ("op", "column"),
-    "filters": ("column", "op", "value", "join_column"),
-    "orders": ("op", "column", "order"),
-    "havings": ("calculate_op", "column", "op", "value"),
-    "calculated_fields": ("name", "expression"),
-    "formulas": ("name", "expression"),
-}
-"""The lists of objects, and the keys that an entry of each may have."""
-
-KEYS = (
-    *LISTS,
-    *("breakdowns", "filter_combination", "limit", "time_range", "start_time", "end_time", "granularity"),
-    *("compare_time_offset_seconds", "usage_mode"),
-)
+from suites.honeycomb.values import is_integer, is_number, is_scalar, is_time, nearest, show
 
 
 def valid_query(query: Any, columns: Collection[str] | None = None, *, fewest_points: int = 1) -> Check:
@@ -77,8 +52,8 @@ def columns_exist(query: Any, columns: Collection[str]) -> Check:
 def problems(query: Any, columns: Collection[str] | None = None, *, fewest_points: int = 1) -> tuple[str, ...]:
     """Return every problem of ``query``, each as ``path: what is wrong``; none when it is valid."""
     if not isinstance(query, dict):
-        return (f"a query is a JSON object, not {_show(query)}",)
-    found = [f"{key}: unknown key{_nearest(key, KEYS)}" for key in query if key not in KEYS]
+        return (f"a query is a JSON object, not {show(query)}",)
+    found = [f"{key}: unknown key{nearest(key, KEYS)}" for key in query if key not in KEYS]
     for path, entry in _entries(query, found):
         found.extend(_ENTRY_RULES[path.partition("[")[0]](path, entry, query))
     found.extend(_breakdown_problems(query))
@@ -116,9 +91,9 @@ def duration(query: Mapping[str, Any]) -> int | None:
     """Return the seconds a query covers; None where its times are malformed."""
     start, end = query.get("start_time"), query.get("end_time")
     if start is not None and end is not None:
-        return end - start if _is_integer(start) and _is_integer(end) else None
+        return end - start if is_time(start) and is_time(end) and start <= end else None
     span = query.get("time_range", DEFAULT_TIME_RANGE)
-    return span if _is_integer(span) else None
+    return span if is_time(span) else None
 
 
 def _missing_columns(query: Any, columns: Collection[str]) -> Iterator[str]:
@@ -129,7 +104,7 @@ def _missing_columns(query: Any, columns: Collection[str]) -> Iterator[str]:
     formulas = _names(query, "formulas") if isinstance(query, dict) else set()
     for path, name in named_columns(query):
         if name not in known and not (path.startswith("orders") and name in formulas):
-            yield f"{path}: no column {_show(name)}{_nearest(name, sorted(known))}"
+            yield f"{path}: no column {show(name)}{nearest(name, sorted(known))}"
 
 
 def _entries(query: Mapping[str, Any], found: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -139,17 +114,15 @@ def _entries(query: Mapping[str, Any], found: list[str]) -> Iterator[tuple[str, 
         for index, entry in enumerate(_list(query, key)):
             path = f"{key}[{index}]"
             if not isinstance(entry, dict):
-                found.append(f"{path}: an object with {', '.join(allowed)}, not {_show(entry)}")
+                found.append(f"{path}: an object with {', '.join(allowed)}, not {show(entry)}")
                 continue
-            found.extend(
-                f"{path}.{name}: unknown key{_nearest(name, allowed)}" for name in entry if name not in allowed
-            )
+            found.extend(f"{path}.{name}: unknown key{nearest(name, allowed)}" for name in entry if name not in allowed)
             yield path, entry
 
 
 def _list_problems(query: Mapping[str, Any], key: str) -> Iterator[str]:
     if key in query and not isinstance(query[key], list):
-        yield f"{key}: a list, not {_show(query[key])}"
+        yield f"{key}: a list, not {show(query[key])}"
     elif len(_list(query, key)) > LONGEST_LIST:
         yield f"{key}: at most {LONGEST_LIST} entries, not {len(query[key])}"
 
@@ -163,9 +136,9 @@ def _operation_problems(path: str, key: str, entry: Mapping[str, Any], allowed: 
     op, column = entry.get(key), entry.get("column")
     yield from _choice_problems(f"{path}.{key}", op, allowed)
     if column is not None and not (isinstance(column, str) and column):
-        yield f"{path}.column: a column's name, not {_show(column)}"
+        yield f"{path}.column: a column's name, not {show(column)}"
     elif op in WITHOUT_COLUMN and column is not None:
-        yield f"{path}.column: {op} takes no column, not {_show(column)}"
+        yield f"{path}.column: {op} takes no column, not {show(column)}"
     elif op in WITH_COLUMN and column is None:
         yield f"{path}.column: {op} needs a column"
 
@@ -173,28 +146,28 @@ def _operation_problems(path: str, key: str, entry: Mapping[str, Any], allowed: 
 def _filter_problems(path: str, entry: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[str]:
     op, column, value = entry.get("op"), entry.get("column"), entry.get("value")
     if not (isinstance(column, str) and column):
-        yield f"{path}.column: a column's name, not {_show(column)}"
+        yield f"{path}.column: a column's name, not {show(column)}"
     yield from _choice_problems(f"{path}.op", op, FILTERS)
     if entry.get("join_column", "") != "":
-        yield f"{path}.join_column: only an empty string is tolerated, not {_show(entry['join_column'])}"
+        yield f"{path}.join_column: only an empty string is tolerated, not {show(entry['join_column'])}"
     if op in PRESENCE:
         if value is not None:
-            yield f"{path}.value: {op} takes no value, not {_show(value)}"
+            yield f"{path}.value: {op} takes no value, not {show(value)}"
     elif op in MEMBERSHIP:
         yield from _member_problems(path, str(op), value)
-    elif not _is_scalar(value):
-        yield f"{path}.value: a string, a number or a boolean, not {_show(value)}"
+    elif not is_scalar(value):
+        yield f"{path}.value: a string, a number or a boolean, not {show(value)}"
 
 
 def _member_problems(path: str, op: str, value: Any) -> Iterator[str]:
     if not isinstance(value, list) or not value:
-        yield f"{path}.value: {op} takes a list of values, not {_show(value)}"
+        yield f"{path}.value: {op} takes a list of values, not {show(value)}"
     elif len(value) > LONGEST_LIST:
         yield f"{path}.value: at most {LONGEST_LIST} values, not {len(value)}"
     else:
         for index, member in enumerate(value):
-            if not _is_scalar(member):
-                yield f"{path}.value[{index}]: a string, a number or a boolean, not {_show(member)}"
+            if not is_scalar(member):
+                yield f"{path}.value[{index}]: a string, a number or a boolean, not {show(member)}"
 
 
 def _order_problems(path: str, entry: Mapping[str, Any], query: Mapping[str, Any]) -> Iterator[str]:
@@ -202,11 +175,11 @@ def _order_problems(path: str, entry: Mapping[str, Any], query: Mapping[str, Any
     if "order" in entry:
         yield from _choice_problems(f"{path}.order", entry["order"], DIRECTIONS)
     if column is not None and not isinstance(column, str):
-        yield f"{path}.column: a column's name, not {_show(column)}"
+        yield f"{path}.column: a column's name, not {show(column)}"
     elif op is None:
         names = [name for name in _list(query, "breakdowns") if isinstance(name, str)]
         if column not in names and column not in _names(query, "formulas"):
-            yield f"{path}: orders by {_show(column)}, which is not a breakdown (breakdowns: {_show(names)})"
+            yield f"{path}: orders by {show(column)}, which is not a breakdown (breakdowns: {show(names)})"
     else:
         yield from _choice_problems(f"{path}.op", op, RANKABLE)
         if op in RANKABLE and (op, column) not in calculated(query):
@@ -220,14 +193,14 @@ def _having_problems(path: str, entry: Mapping[str, Any], query: Mapping[str, An
     if not found and (op, column) not in calculated(query):
         yield f"{path}: filters on {_call(str(op), column)}, which is not calculated (calculations: {_calls(query)})"
     yield from _choice_problems(f"{path}.op", entry.get("op"), COMPARISONS)
-    if not _is_number(value):
-        yield f"{path}.value: a number, not {_show(value)}"
+    if not is_number(value):
+        yield f"{path}.value: a number, not {show(value)}"
 
 
 def _named_problems(path: str, entry: Mapping[str, Any], _: Mapping[str, Any]) -> Iterator[str]:
     for key in ("name", "expression"):
         if not (isinstance(entry.get(key), str) and entry[key].strip()):
-            yield f"{path}.{key}: a string that is not empty, not {_show(entry.get(key))}"
+            yield f"{path}.{key}: a string that is not empty, not {show(entry.get(key))}"
 
 
 _ENTRY_RULES = {
@@ -244,29 +217,29 @@ def _breakdown_problems(query: Mapping[str, Any]) -> Iterator[str]:
     yield from _list_problems(query, "breakdowns")
     for index, name in enumerate(_list(query, "breakdowns")):
         if not (isinstance(name, str) and name):
-            yield f"breakdowns[{index}]: a column's name, not {_show(name)}"
+            yield f"breakdowns[{index}]: a column's name, not {show(name)}"
 
 
 def _scalar_problems(query: Mapping[str, Any]) -> Iterator[str]:
     if "filter_combination" in query:
         yield from _choice_problems("filter_combination", query["filter_combination"], COMBINATIONS)
     limit = query.get("limit", DEFAULT_LIMIT)
-    if not (_is_integer(limit) and 1 <= limit <= MAX_LIMIT):
-        yield f"limit: an integer from 1 to {MAX_LIMIT}, not {_show(limit)}"
+    if not (is_integer(limit) and 1 <= limit <= MAX_LIMIT):
+        yield f"limit: an integer from 1 to {MAX_LIMIT}, not {show(limit)}"
     if not isinstance(query.get("usage_mode", False), bool):
-        yield f"usage_mode: true or false, not {_show(query['usage_mode'])}"
+        yield f"usage_mode: true or false, not {show(query['usage_mode'])}"
 
 
 def _time_problems(query: Mapping[str, Any], fewest_points: int) -> Iterator[str]:
     times = [key for key in ("start_time", "end_time", "time_range") if key in query]
     for key in times:
-        if not (_is_integer(query[key]) and query[key] >= 1):
-            yield f"{key}: an integer of at least 1, in seconds, not {_show(query[key])}"
+        if not is_time(query[key]):
+            yield f"{key}: an integer of at least 1, in seconds, not {show(query[key])}"
     if len(times) == 3:
         yield "start_time, end_time, time_range: any two of them, not all three"
-    span = duration(query)
-    if span is not None and span < 0:
-        yield f"end_time: {query['end_time']} is before start_time {query['start_time']}"
+    start, end, span = query.get("start_time"), query.get("end_time"), duration(query)
+    if is_time(start) and is_time(end) and end < start:
+        yield f"end_time: {show(end)} is before start_time {show(start)}"
     if "granularity" in query:
         yield from _granularity_problems(query["granularity"], span, fewest_points)
     if "compare_time_offset_seconds" in query:
@@ -274,24 +247,24 @@ def _time_problems(query: Mapping[str, Any], fewest_points: int) -> Iterator[str
 
 
 def _granularity_problems(value: Any, span: int | None, fewest_points: int) -> Iterator[str]:
-    if not (_is_integer(value) and value >= 1):
-        yield f"granularity: an integer of at least 1, in seconds, not {_show(value)}"
-    elif span is not None and span >= 0 and not span <= value * MOST_POINTS <= span * MOST_POINTS // fewest_points:
-        allowed = f"{-(-span // MOST_POINTS)} to {span // fewest_points}"
-        yield f"granularity: {allowed} seconds for a time range of {span}, not {value}"
+    if not is_time(value):
+        yield f"granularity: an integer of at least 1, in seconds, not {show(value)}"
+    elif span is not None and not span <= value * MOST_POINTS <= span * MOST_POINTS // fewest_points:
+        allowed = f"{show(-(-span // MOST_POINTS))} to {show(span // fewest_points)}"
+        yield f"granularity: {allowed} seconds for a time range of {show(span)}, not {show(value)}"
 
 
 def _offset_problems(value: Any, span: int | None) -> Iterator[str]:
-    if not _is_integer(value) or (value not in OFFSETS and value != span):
+    if not is_integer(value) or (value not in OFFSETS and value != span):
         allowed = ", ".join(map(str, OFFSETS))
-        yield f"compare_time_offset_seconds: one of {allowed}, or the time range itself, not {_show(value)}"
+        yield f"compare_time_offset_seconds: one of {allowed}, or the time range itself, not {show(value)}"
     elif span is not None and value < span:
-        yield f"compare_time_offset_seconds: at least the time range of {span}, not {value}"
+        yield f"compare_time_offset_seconds: at least the time range of {show(span)}, not {value}"
 
 
 def _choice_problems(path: str, value: Any, allowed: Sequence[str]) -> Iterator[str]:
     if not (isinstance(value, str) and value in allowed):
-        yield f"{path}: {_show(value)} is not one of {' '.join(allowed)}{_nearest(value, allowed)}"
+        yield f"{path}: {show(value)} is not one of {' '.join(allowed)}{nearest(value, allowed)}"
 
 
 def _list(query: Mapping[str, Any], key: str) -> list[Any]:
@@ -309,33 +282,9 @@ def _names(query: Mapping[str, Any], key: str) -> set[str]:
     return {entry["name"] for entry in entries if isinstance(entry.get("name"), str)}
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | bool) or _is_number(value)
-
-
 def _call(op: str, column: str | None) -> str:
     return f"{op}({column})" if column else op
 
 
 def _calls(query: Mapping[str, Any]) -> str:
     return ", ".join(_call(*pair) for pair in calculated(query))
-
-
-def _nearest(value: Any, allowed: Sequence[str]) -> str:
-    matches = get_close_matches(value[:100], allowed, n=1) if isinstance(value, str) else []
-    return f" (nearest: {matches[0]})" if matches else ""
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -13,10 +13,10 @@ COMMON = (
     *("telemetry.instrumentation_library", "process.pid", "process.runtime.name", "process.runtime.version"),
     *("process.command", "process.executable.path", "host.arch", "host.image.id", "net.transport", "net.host.port"),
     *("net.sock.peer.addr", "net.peer.port", "thread.id", "thread.name", "code.function", "code.lineno"),
-    *("code.filepath", "service.namespace", "service.instance.id", "otel.library.version", "otel.status_description"),
-    *("enduser.role", "enduser.scope", "aws.account.id", "faas.coldstart", "faas.trigger", "sli.availability"),
+    *("code.filepath", "service.instance.id", "otel.library.version", "otel.status_description"),
+    *("enduser.role", "enduser.scope", "aws.account.id", "faas.coldstart", "faas.version", "sli.availability"),
     *("dc.ensure_nonnegative", "dc.is_slow", "span.annotation", "exception.stacktrace", "exception.escaped"),
-    *("sample_rate", "timestamp", "severity", "severity_code", "slo.budget", "link.trace_id", "ingest.lag"),
+    *("sample_rate", "timestamp", "severity", "severity_code", "slo.budget", "link.trace_id", "ingest.delay_s"),
     *("plan.tier", "team.slug", "org.slug", "app.locale", "app.theme", "request_bucket", "graph.node_count"),
 )
 """Columns that telemetry libraries add everywhere; none is called like a domain's."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TypeVar
 
-from suites.honeycomb.query import PERCENTILES
+from suites.honeycomb.spec import PERCENTILES
 from suites.honeycomb.synthesis.domains import Column, Domain, Value
 from suites.honeycomb.synthesis.plan import Calculation, Filter, Having, Order, Plan, Window
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from suites.honeycomb.query import PERCENTILES
+from suites.honeycomb.spec import PERCENTILES
 from suites.honeycomb.synthesis.domains import Column, Value
 from suites.honeycomb.synthesis.plan import Calculation, Filter, Having, Order, Plan, Window
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from suites.honeycomb.query import DEFAULT_TIME_RANGE
+from suites.honeycomb.spec import DEFAULT_TIME_RANGE
 from suites.honeycomb.synthesis.domains import Column, Domain, Value
 
 Calculation = tuple[str, Column | None]

@@ -52,9 +52,8 @@ class Item:
         return json.dumps(self.query, ensure_ascii=False)
 
 
-def draw(cluster: str, domains: tuple[Domain, ...], rng: Random) -> Iterator[Item]:
-    """Yield items of ``cluster`` without end; neither a question nor a query comes twice."""
-    seen: set[str] = set()
+def draw(cluster: str, domains: tuple[Domain, ...], rng: Random, seen: set[str]) -> Iterator[Item]:
+    """Yield items of ``cluster`` without end, none with a question or a query that is in ``seen``, which grows."""
     while True:
         plan = make_plan(cluster, rng.choice(domains), rng)
         question, columns, query = ask(plan, rng), tuple(list_columns(plan, rng)), plan.query()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from random import Random
@@ -24,8 +24,8 @@ HELD_OUT = 0.45
 UNSEEN = 0.42
 """Share of the eval rows whose skeleton was kept from training."""
 
-LEAST = 4
-"""Training rows that use each operator, at least."""
+LEAST_TRAINED, LEAST_EVALUATED = 4, 2
+"""Rows of each side that use each operator, at least, where there are that many."""
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,43 @@ class Split:
 def make_split(domains: tuple[Domain, ...], train: int, evaluation: int, rng: Random) -> Split:
     """Draw questions of every cluster and split them, each side with the same shares of clusters."""
     train_shares, eval_shares = _shares(train), _shares(evaluation)
+    drawn: set[str] = set()
     pools = {
-        cluster: list(islice(draw(cluster, domains, rng), POOL * (train_shares[cluster] + eval_shares[cluster])))
+        cluster: list(islice(draw(cluster, domains, rng, drawn), POOL * (train_shares[cluster] + eval_shares[cluster])))
         for cluster in INTENTS
     }
     held_out = _held_out([item for pool in pools.values() for item in pool], rng)
     allowed = {cluster: [item for item in pool if item.skeleton not in held_out] for cluster, pool in pools.items()}
     trained = [item for cluster in INTENTS for item in allowed[cluster][: train_shares[cluster]]]
-    _cover(trained, [item for cluster in INTENTS for item in allowed[cluster][train_shares[cluster] :]])
-    taken = {item.asked for item in trained} | {item.reply for item in trained}
-    seen = {item.skeleton for item in trained}
-    evaluated: list[Item] = []
-    for cluster in INTENTS:
-        free = [item for item in pools[cluster] if not {item.asked, item.reply} & taken]
-        unseen = [item for item in free if item.skeleton in held_out]
-        known = [item for item in free if item.skeleton in seen]
-        apart = round(eval_shares[cluster] * UNSEEN)
-        evaluated += [*unseen[:apart], *known, *unseen[apart:]][: eval_shares[cluster]]
+    _cover(trained, [item for cluster in INTENTS for item in allowed[cluster][train_shares[cluster] :]], LEAST_TRAINED)
+    taken, fit = {item.asked for item in trained}, held_out | {item.skeleton for item in trained}
+    free = {
+        cluster: [item for item in pool if item.asked not in taken and item.skeleton in fit]
+        for cluster, pool in pools.items()
+    }
+    evaluated, spare = _evaluation(free, held_out, eval_shares)
+    short = evaluation - len(evaluated)
+    evaluated += spare[:short]
+    _cover(evaluated, spare[short:], LEAST_EVALUATED)
     rng.shuffle(trained)
     rng.shuffle(evaluated)
     return Split(tuple(trained), tuple(evaluated))
+
+
+def _evaluation(
+    free: Mapping[str, Sequence[Item]], held_out: set[str], shares: Mapping[str, int]
+) -> tuple[list[Item], list[Item]]:
+    """Return each cluster's share, of which :data:`UNSEEN` with skeletons kept from training, and what is left."""
+    chosen: list[Item] = []
+    left: list[Item] = []
+    for cluster, items in free.items():
+        unseen = [item for item in items if item.skeleton in held_out]
+        known = [item for item in items if item.skeleton not in held_out]
+        apart = round(shares[cluster] * UNSEEN)
+        ordered = [*unseen[:apart], *known, *unseen[apart:]]
+        chosen += ordered[: shares[cluster]]
+        left += ordered[shares[cluster] :]
+    return chosen, left
 
 
 def _shares(total: int) -> dict[str, int]:
@@ -81,17 +98,17 @@ def _held_out(pool: Sequence[Item], rng: Random) -> set[str]:
     return {name for name in counted[COMMON_SKELETONS:] if rng.random() < HELD_OUT}
 
 
-def _cover(chosen: list[Item], spare: Sequence[Item]) -> None:
+def _cover(chosen: list[Item], spare: Sequence[Item], least: int) -> None:
     """Replace plentiful items of ``chosen``, of large clusters first, until each operator is used often enough."""
     used = Counter(operator for item in chosen for operator in item.operators)
     sizes = Counter(item.cluster for item in chosen)
     order = sorted(range(len(chosen)), key=lambda index: (-sizes[chosen[index].cluster], -index))
     for item in spare:
-        if all(used[operator] >= LEAST for operator in item.operators):
+        if all(used[operator] >= least for operator in item.operators):
             continue
         for index in order:
             old = chosen[index]
-            if all(used[name] > LEAST for name in old.operators):
+            if all(used[name] > least for name in old.operators):
                 used.subtract(old.operators)
                 used.update(item.operators)
                 chosen[index] = item
