@@ -121,12 +121,12 @@ class Figures:
 
     def histogram(self) -> Text:
         """Return the lengths as bars of text, one line for each of ten equal ranges."""
-        text = Text("Tokens per row\n", style="bold")
+        text = Text().append("Tokens per row\n", style="bold")
         bins = histogram(self.lengths, _BINS)
         most = max((count for _, _, count in bins), default=1)
         for low, high, count in bins:
             bar = "█" * -(-count * _BAR // most)
-            text.append(f"{low:>7,} – {high:>7,} {bar} {count:,}\n", style="")
+            text.append(f"{low:>7,} – {high:>7,} {bar} {count:,}\n")
         return text
 
 
