@@ -5,7 +5,7 @@ from harness.store.entries import EntryRecord, read_record
 from harness.store.folders import FolderCache
 from harness.store.hashing import canonical_json, digest, file_digest, folder_digest, matching_files
 from harness.store.home import CACHE_KINDS, CacheKind, Home
-from harness.store.inventory import CacheEntry, EntryProblems, Removal, cache_entries, clear, prune, verify
+from harness.store.inventory import CacheEntry, EntryProblems, Removal, cache_entries, clear, prunable, prune, verify
 from harness.store.jsonl import JsonlWriter, read_jsonl, write_jsonl
 from harness.store.locks import hold, try_hold
 from harness.store.manifest import machine, read_manifest, versions, write_manifest
@@ -33,6 +33,7 @@ __all__ = [
     "hold",
     "machine",
     "matching_files",
+    "prunable",
     "prune",
     "read_jsonl",
     "read_manifest",

@@ -61,18 +61,15 @@ def cache_entries(home: Home, kinds: Sequence[CacheKind] = CACHE_KINDS) -> list[
     return sorted(entries, key=lambda entry: (-entry.last_used, entry.kind, entry.key))
 
 
-def prune(
+def prunable(
     home: Home,
     *,
     kinds: Sequence[CacheKind] = CACHE_KINDS,
     older_than: float | None = None,
     max_bytes: int | None = None,
     now: float | None = None,
-) -> Removal:
-    """Remove what was not used for ``older_than`` seconds, then the longest unused until ``max_bytes`` are met.
-
-    What crashed builds left, and damaged entries, go in any case. Entries in use stay.
-    """
+) -> list[CacheEntry]:
+    """Return what :func:`prune` would remove, entries in use included, which it would keep."""
     entries = cache_entries(home, kinds)
     oldest = (now or time.time()) - older_than if older_than is not None else None
     chosen = [entry for entry in entries if oldest is not None and entry.last_used < oldest]
@@ -84,7 +81,22 @@ def prune(
                 break
             chosen.append(entry)
             total -= entry.size
-    return _remove(home, kinds, chosen)
+    return chosen
+
+
+def prune(
+    home: Home,
+    *,
+    kinds: Sequence[CacheKind] = CACHE_KINDS,
+    older_than: float | None = None,
+    max_bytes: int | None = None,
+    now: float | None = None,
+) -> Removal:
+    """Remove what was not used for ``older_than`` seconds, then the longest unused until ``max_bytes`` are met.
+
+    What crashed builds left, and damaged entries set aside, go in any case. Entries in use stay.
+    """
+    return _remove(home, kinds, prunable(home, kinds=kinds, older_than=older_than, max_bytes=max_bytes, now=now))
 
 
 def clear(home: Home, kinds: Sequence[CacheKind] = CACHE_KINDS) -> Removal:

@@ -179,7 +179,7 @@ class RunStore:
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Append verdicts, all or none."""
-        rows = [(v.run, v.nodeid, v.outcome, _dump(v)) for v in verdicts]
+        rows = [(v.run, _column(v.nodeid), v.outcome, _dump(v)) for v in verdicts]
         with self._transaction():
             self._database.executemany("INSERT INTO verdicts (run, nodeid, outcome, body) VALUES (?, ?, ?, ?)", rows)
 
@@ -234,6 +234,11 @@ class RunStore:
                     self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+def _column(text: str) -> str:
+    """Return ``text`` without what UTF-8 cannot hold: a test file's name may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _dump(noun: Generation | Verdict) -> str:

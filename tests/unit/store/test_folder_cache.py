@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import StoreError
-from harness.store import FolderCache, Home, read_record
+from harness.store import FolderCache, Home, read_record, try_hold
 
 KEY = "0123abcd"
 
@@ -288,6 +288,10 @@ def test_a_damaged_entry_that_another_process_is_replacing_is_left_to_it(home, t
     other = start(BUILD, home.root, tmp_path / "log", KEY)
     assert "is damaged" in other.line()
     assert other.line() == "building"
+    truncate(cache.get_or_build("another", "another", build))
+    with try_hold(cache.lock("another"), "replacing it"):
+        assert cache.find("another") is None
+    assert cache.path("another").is_dir()
     assert cache.find(KEY) is None
     assert warnings == []
     other.tell()

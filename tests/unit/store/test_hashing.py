@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
@@ -37,6 +37,7 @@ def test_a_noun_has_the_digest_of_its_json():
     assert digest([case, Decoding()]) == digest(to_json([case, Decoding()]))
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_order_of_keys_does_not_matter(value):
     def reverse(inner):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from harness.errors import StoreError
-from harness.store import hold, try_hold
+from harness.store import hold, locks, try_hold
 from harness.store.locks import is_locked, read_holder
 from harness.store.processes import ProcessMark
 from harness.store.usage import living_users, mark_used
@@ -67,15 +67,21 @@ def test_a_lock_is_released_when_its_process_is_killed(tmp_path, start):
         assert read_holder(path).pid == os.getpid()
 
 
-def test_a_removed_lock_file_is_not_held_by_two(tmp_path, start):
-    """Whoever waits on a file that was removed meanwhile must not take the orphan for the lock."""
+def test_a_lock_file_removed_before_it_was_locked_is_not_taken_for_the_lock(tmp_path, monkeypatch):
     path = tmp_path / "a.lock"
-    with hold(path, "one", fail):
-        path.unlink()
-        with hold(path, "two", fail):
-            assert read_holder(path).doing == "two"
-            with try_hold(path, "three") as held:
-                assert not held
+    real = locks._lock_now
+    calls = []
+
+    def lock_now(descriptor, operation):
+        calls.append(descriptor)
+        if len(calls) == 1:
+            path.unlink()
+        return real(descriptor, operation)
+
+    monkeypatch.setattr(locks, "_lock_now", lock_now)
+    with hold(path, "one", lambda message: None):
+        assert len(calls) == 2
+        assert is_locked(path), "whoever comes by the name meets the lock"
 
 
 def test_a_lock_is_released_after_an_exception(tmp_path):

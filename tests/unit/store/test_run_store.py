@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
@@ -61,6 +61,7 @@ def test_a_reply_is_read_back_as_it_was(store, path):
         assert other.generations(["k1"]) == {"k1": first}
 
 
+@settings(deadline=None)
 @given(st.text(), st.lists(st.integers(0, 200_000)), st.floats(0, 1e6))
 def test_any_reply_is_read_back(tmp_path_factory, text, ids, seconds):
     made = dataclasses.replace(reply("k", text), token_ids=tuple(ids), seconds=seconds)
@@ -108,6 +109,9 @@ def test_many_replies_at_once_are_all_or_none(store):
     with pytest.raises(TypeError):
         store.put_generations([reply("k2"), dataclasses.replace(reply("k3"), text=object())])
     assert store.generations(["k1", "k2"]) == {}
+    with pytest.raises(UnicodeEncodeError):
+        store.put_generations([reply("k1"), reply("\ud800")])
+    assert store.generations(["k1", "k2"]) == {}
     store.put_generation(reply("k1"))
     assert set(store.generations(["k1"])) == {"k1"}
 
@@ -146,6 +150,12 @@ def test_the_last_verdict_of_an_item_counts_and_none_is_lost(store, path):
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM verdicts").fetchone() == (3,)
     database.close()
+
+
+def test_a_test_file_whose_name_is_not_unicode(store):
+    made = verdict(1, nodeid="t\udcff.py::test[1]")
+    store.put_verdicts([made])
+    assert store.verdicts("r1") == [made]
 
 
 def test_many_verdicts_in_batches(store):
