@@ -284,3 +284,28 @@ def test_the_systematic_flaw_is_in_half_of_two_clusters() -> None:
     for name in lost:
         answer = answers("train.demo.jsonl")[name]
         assert not equivalent(answer["has"], answer["right"])
+
+
+# the documentation
+
+
+def test_the_readme_has_the_data_set_s_figures() -> None:
+    text = (DATA.parent / "README.md").read_text(encoding="utf-8")
+    train, evaluation = read("train.jsonl"), read("eval.jsonl")
+    trained = {skeleton(query(row)) for row in train}
+    evaluated = [row["meta"]["skeleton"] for row in evaluation]
+    unseen = (
+        f"{len(set(evaluated) - trained)} are never trained ({sum(name not in trained for name in evaluated)} rows)"
+    )
+    counts = [Counter(row["tags"]["complexity"] for row in rows) for rows in (train, evaluation)]
+    shares = [f"{count['simple']} / {count['medium']} / {count['complex']}" for count in counts]
+    widths = [[len(columns(row)) for row in rows] for rows in (train, evaluation)]
+    ranges = [f"{min(width)}, {sum(width) / len(width):.0f}, {max(width)}" for width in widths]
+    flaws = Counter(answer["flaw"] for answer in read("answers.jsonl") if answer["file"] == "train.demo.jsonl")
+    assert f"| rows | {len(train)} | {len(evaluation)} |" in text
+    assert f"| skeletons (distinct structures) | {len(trained)} | {len(set(evaluated))}, of which {unseen} |" in text
+    assert f"| simple / medium / complex | {shares[0]} | {shares[1]} |" in text
+    assert f"| columns a row: least, mean, most | {ranges[0]} | {ranges[1]} |" in text
+    assert f"| rows with a flaw | {len(answers('train.jsonl'))} | 0 |" in text
+    for kind, count in flaws.items():
+        assert re.search(rf"`{kind}`.*\| {count} \|", text), kind
