@@ -10,7 +10,15 @@ from typing import Any, Literal, Self
 from harness.types import AdapterKind
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
-Schedule = Literal["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"]
+Schedule = Literal[
+    "cosine",
+    "cosine_with_min_lr",
+    "linear",
+    "polynomial",
+    "inverse_sqrt",
+    "constant",
+    "constant_with_warmup",
+]
 OptimizerName = Literal[
     "adamw_torch",
     "adamw_torch_fused",
@@ -18,6 +26,8 @@ OptimizerName = Literal[
     "adamw_8bit",
     "paged_adamw_32bit",
     "paged_adamw_8bit",
+    "adafactor",
+    "sgd",
 ]
 
 
@@ -129,6 +139,8 @@ class TrainJob:
     tracker_project: str = "harness"
     tracker_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     logging_dir: str | None = None
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Laid over the child's environment."""
 
     recall: bool = False
     """After training, measure how many training rows the model now knows by heart (``--overfit``)."""

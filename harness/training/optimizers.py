@@ -54,6 +54,17 @@ def _bitsandbytes(spec: OptimSpec, groups: Groups, *, bits: int, paged: bool) ->
     )
 
 
+def _adafactor(spec: OptimSpec, groups: Groups) -> torch.optim.Optimizer:
+    from transformers import Adafactor
+
+    # the schedule is ours: Adafactor's own relative steps stay off
+    return Adafactor(groups, lr=spec.learning_rate, scale_parameter=False, relative_step=False)  # type: ignore[no-untyped-call]
+
+
+def _sgd(spec: OptimSpec, groups: Groups) -> torch.optim.Optimizer:
+    return torch.optim.SGD(groups, lr=spec.learning_rate)
+
+
 BUILDERS: dict[str, Callable[[OptimSpec, Groups], torch.optim.Optimizer]] = {
     "adamw_torch": lambda spec, groups: _adamw(spec, groups, fused=False),
     "adamw_torch_fused": lambda spec, groups: _adamw(spec, groups, fused=True),
@@ -61,4 +72,6 @@ BUILDERS: dict[str, Callable[[OptimSpec, Groups], torch.optim.Optimizer]] = {
     "adamw_8bit": lambda spec, groups: _bitsandbytes(spec, groups, bits=8, paged=False),
     "paged_adamw_32bit": lambda spec, groups: _bitsandbytes(spec, groups, bits=32, paged=True),
     "paged_adamw_8bit": lambda spec, groups: _bitsandbytes(spec, groups, bits=8, paged=True),
+    "adafactor": _adafactor,
+    "sgd": _sgd,
 }

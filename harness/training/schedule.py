@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 from harness.training.job import OptimSpec, TrainJob
 
+POLYNOMIAL_END = 1e-7
+"""Learning rate at the end of ``polynomial``; transformers' own, with its default power of 1."""
+INVERSE_SQRT_TIMESCALE = 10_000
+"""Timescale of ``inverse_sqrt`` without a warm-up; transformers' own."""
+
 
 def _cosine(progress: float, optim: OptimSpec) -> float:
     return optim.min_lr_ratio + (1 - optim.min_lr_ratio) * 0.5 * (1 + math.cos(math.pi * progress))
@@ -20,6 +25,11 @@ def _cosine(progress: float, optim: OptimSpec) -> float:
 def _linear(progress: float, optim: OptimSpec) -> float:
     del optim
     return 1 - progress
+
+
+def _polynomial(progress: float, optim: OptimSpec) -> float:
+    floor = POLYNOMIAL_END / optim.learning_rate
+    return floor + (1 - floor) * (1 - progress)
 
 
 def _constant(progress: float, optim: OptimSpec) -> float:
@@ -31,6 +41,7 @@ DECAY: dict[str, Callable[[float, OptimSpec], float]] = {
     "cosine": _cosine,
     "cosine_with_min_lr": _cosine,
     "linear": _linear,
+    "polynomial": _polynomial,
     "constant": _constant,
     "constant_with_warmup": _constant,
 }
@@ -49,6 +60,9 @@ def learning_rate(optim: OptimSpec, step: int, steps: int) -> float:
     warmup = warmup_steps(optim, steps)
     if step < warmup:
         return optim.learning_rate * step / max(1, warmup)
+    if optim.schedule == "inverse_sqrt":
+        timescale = warmup or INVERSE_SQRT_TIMESCALE
+        return optim.learning_rate * math.sqrt(timescale / (step + timescale - warmup))
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return optim.learning_rate * DECAY[optim.schedule](progress, optim)
 
