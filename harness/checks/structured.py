@@ -16,6 +16,8 @@ from harness.types import Generation
 
 JsonKind = Literal["object", "array", "string", "number", "boolean", "null"]
 
+_TOO_DEEP = "nested too deeply to be read"
+
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -33,7 +35,7 @@ def is_json(reply: Reply, kind: JsonKind | None = None) -> Check:
         return Check("is_json", False, problem)
     found = _kind(value)
     if kind is not None and found != kind:
-        return Check("is_json", False, f"JSON, but {found} instead of {kind}: {shown(value)}")
+        return Check("is_json", False, f"JSON, but {found} instead of {kind}: {excerpt(text_of(reply).strip())}")
     return Check("is_json", True)
 
 
@@ -50,7 +52,11 @@ def matches_schema(reply: Reply, schema: Mapping[str, Any] | bool | str | Path) 
     if problem:
         return Check("matches_schema", False, problem)
     text = _schema_text(schema) if isinstance(schema, str | Path) else json.dumps(schema)
-    return Check.of("matches_schema", _schema_errors(_validator(text), value))
+    validator = _validator(text)
+    try:
+        return Check.of("matches_schema", _schema_errors(validator, value))
+    except RecursionError:
+        return Check("matches_schema", False, _TOO_DEEP)
 
 
 def equals_json(reply: Reply | Mapping[str, Any] | Sequence[Any], expected: Any, *, ordered: bool = True) -> Check:
@@ -66,7 +72,10 @@ def equals_json(reply: Reply | Mapping[str, Any] | Sequence[Any], expected: Any,
     value, problem = _parse(reply) if isinstance(reply, Generation | str) else (reply, "")
     if problem:
         return Check("equals_json", False, problem)
-    return Check.of("equals_json", list(json_differences(value, expected, ordered=ordered)))
+    try:
+        return Check.of("equals_json", list(json_differences(value, expected, ordered=ordered)))
+    except RecursionError:
+        return Check("equals_json", False, _TOO_DEEP)
 
 
 def _parse(reply: Reply) -> tuple[Any, str]:
@@ -79,7 +88,7 @@ def _parse(reply: Reply) -> tuple[Any, str]:
     except json.JSONDecodeError as error:
         return None, f"not JSON: {error.msg} at character {error.pos} of {len(text)}: {_explain(reply, error.pos)}"
     except RecursionError:
-        return None, f"not JSON: nested too deeply: {excerpt(text)}"
+        return None, f"{_TOO_DEEP}: {excerpt(text)}"
     except ValueError as error:
         return None, f"not JSON: {error}"
 

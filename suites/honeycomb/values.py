@@ -38,5 +38,8 @@ def show(value: Any) -> str:
     """Return ``value`` on one line, cut short."""
     if value is None:
         return "nothing"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "something nested too deeply"
     return text if len(text) <= 60 else f"{text[:57]}…"

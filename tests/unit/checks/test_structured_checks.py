@@ -33,7 +33,7 @@ def test_json(text: str) -> None:
         ('```json\n{"a": 1}\n```', "; the JSON stands in a ``` block"),
         ('{"a": NaN}', "NaN is a number only to Python and JavaScript"),
         ("[-Infinity]", "-Infinity is a number only to"),
-        ("[" * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply to be read"),
         ("1" * 5000, "not JSON: "),
     ],
 )
@@ -64,7 +64,7 @@ def test_a_reply_that_was_cut_off_says_so(generation) -> None:
 def test_kinds_of_json(text: str, kind: Any) -> None:
     assert is_json(text, kind)
     for other in {"object", "array", "string", "number", "boolean", "null"} - {kind}:
-        assert is_json(text, other).reason == f"JSON, but {kind} instead of {other}: {text}"
+        assert is_json(text, other).reason == f"JSON, but {kind} instead of {other}: {text!r}"
 
 
 # schema
@@ -197,6 +197,14 @@ def test_without_order() -> None:
     assert not equals_json(have, want)
     assert equals_json([1, 1, 2], [1, 2, 2], ordered=False).reason == "$: 1 instead of 2"
     assert equals_json([1, 1], [1], ordered=False).reason == "$: unexpected 1"
+
+
+@pytest.mark.parametrize("depth", [300, 700, 900, 980, 5000])
+def test_deep_nesting_is_a_failure_and_not_a_crash(depth: int) -> None:
+    text = "[" * depth + "]" * depth
+    assert not equals_json(text, {})
+    assert not matches_schema(text, {"items": {"items": {"type": "string"}}})
+    assert not is_json(text, "object")
 
 
 @given(JSON, JSON)

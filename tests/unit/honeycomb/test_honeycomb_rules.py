@@ -435,6 +435,14 @@ def test_no_json_value_makes_it_crash(value: Any, other: Any) -> None:
     assert bool(equivalent(value, other)) == bool(equivalent(other, value))
 
 
+@pytest.mark.parametrize("depth", [300, 700, 900])
+def test_deep_nesting_does_not_crash(depth: int) -> None:
+    deep = json.loads("[" * depth + "]" * depth)
+    for query in (deep, {"filters": deep}, {"limit": deep}, {"calculations": [{"op": deep}]}, {"breakdowns": [deep]}):
+        assert not valid_query(query, ["a"])
+        assert not equivalent(query, {})
+
+
 def test_large_numbers_do_not_crash() -> None:
     query = json.loads('{"time_range": 1' + "0" * 400 + ', "granularity": 1, "limit": 1e999}')
     assert sorted(paths(query)) == ["granularity", "limit"]
