@@ -25,14 +25,14 @@ class Conversation:
         """Return the model's reply to ``case``, stored like every other.
 
         Raises:
-            EngineError: the engine failed, or refused this request.
+            EngineError: the engine failed, or (``RequestRefused``) refused this one request.
         """
-        from harness.errors import EngineError
+        from pytest_ftplugin.verdicts import RequestRefused
 
         own = self._trial.repeat if self._trial else 0
         generation = self._replies.ask(case, own if repeat is None else repeat)
         if generation.error:
-            raise EngineError(f"case {case.id!r}: {generation.error}")
+            raise RequestRefused(f"case {case.id!r} got no reply: {generation.error}")
         return generation
 
     def follow_up(self, *turns: Message) -> Generation:

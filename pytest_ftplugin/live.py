@@ -14,8 +14,10 @@ from pytest_ftplugin.replies import Run, StoredReplies
 from pytest_ftplugin.trial import Trial
 
 if TYPE_CHECKING:
-    from harness.job import FillReport, JobSession
-    from harness.protocols import OnEvent
+    import pytest
+
+    from harness.job import FillReport, JobSession, Target
+    from harness.protocols import Engine, OnEvent
     from harness.store import JsonlWriter
     from harness.types import Verdict
     from pytest_ftplugin.session import State
@@ -35,12 +37,12 @@ class LiveRun:
         """
         from harness.job import JobSession
 
-        hook = state.pytest_config.hook
+        config = state.pytest_config
         self.plan = plan
         self.job: JobSession = JobSession(
             state.request(),
-            trainer=hook.pytest_ft_trainer(config=state.pytest_config),
-            engine_factory=lambda target, _: hook.pytest_ft_engine(config=state.pytest_config, target=target),
+            trainer=config.hook.pytest_ft_trainer(config=config),
+            engine_factory=lambda target, _: _engine_of_hooks(config, target),
             on_event=on_event,
         )
         self.mode = state.mode
@@ -123,6 +125,13 @@ class LiveRun:
     def close(self) -> None:
         """Stop everything the run started. May be called twice."""
         self.job.close()
+
+
+def _engine_of_hooks(config: pytest.Config, target: Target) -> Engine | None:
+    if target.kind == "generations":  # a file is read, not served
+        return None
+    engine: Engine | None = config.hook.pytest_ft_engine(config=config, target=target)
+    return engine
 
 
 def _unclaimed(path: Path, wanted: Sequence[Trial]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.errors import EngineError
 from pytest_ftplugin.trial import trial_of
 from pytest_ftplugin.verdicts import Unscored, note_phase, verdict_data
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 VERDICT = "ft_verdict"
 """Attribute of the teardown report that carries the verdict, also from xdist workers."""
 UNSCORED = "ft_unscored"
+ENGINE_FAILED = "ft_engine_failed"
 
 
 class Reports:
@@ -40,6 +42,8 @@ class Reports:
         if call.excinfo is not None and isinstance(call.excinfo.value, Unscored):
             report.outcome = "skipped"
             setattr(report, UNSCORED, True)
+        elif call.excinfo is not None and type(call.excinfo.value) is EngineError:
+            setattr(report, ENGINE_FAILED, True)
         note_phase(item, call, report)
         if call.when == "teardown":
             setattr(report, VERDICT, verdict_data(item, trial, replies.run.id))
@@ -52,6 +56,8 @@ class Reports:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record the verdict of a finished item."""
+        if getattr(report, ENGINE_FAILED, False):
+            self._state.engine_failed = True
         data: dict[str, Any] | None = getattr(report, VERDICT, None)
         if data is not None and self._state.role != "worker":
             from harness.types import Verdict

@@ -58,6 +58,7 @@ class State:
         """Folder through which xdist's controller and workers hand things to each other."""
         self.broker: Broker | None = None
         self._replies: Replies | None = None
+        self._closed = False
 
     @property
     def role(self) -> Role:
@@ -154,6 +155,9 @@ class State:
 
     def close(self) -> None:
         """Stop everything this session started. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
         if self.broker is not None:
             self.broker.close()
         if self.live is not None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 CASE = "case"
 GENERATION = "generation"
-MODEL_FIXTURES = frozenset({"generation", "engine", "adapter"})
+MODEL_FIXTURES = frozenset({"generation", "engine", "adapter", "run"})
 """Fixtures that need a model (or replies made elsewhere)."""
 
 

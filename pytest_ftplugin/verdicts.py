@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.errors import EngineError, HarnessError
 from pytest_ftplugin.trial import Trial
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Unscored(Exception):
     """Raised by a test (or on reading a judgement) that cannot say whether the reply is good."""
 
 
+class RequestRefused(EngineError):
+    """The engine is well, but did not answer this one request."""
+
+
 class Tally:
     """What the phases of one item have come to so far."""
 
@@ -50,8 +55,6 @@ TALLY = pytest.StashKey[Tally]()
 
 def _outcome(raised: BaseException, when: str) -> Outcome:
     """Return what an exception says of the reply; an expected failure (xfail) is a failure all the same."""
-    from harness.errors import HarnessError
-
     if isinstance(raised, Unscored | pytest.skip.Exception):
         return "unscored"
     if isinstance(raised, pytest.xfail.Exception):

@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-FAKE_CONFTEST = Path(__file__).with_name("fake_project.py")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import fake_project  # noqa: E402
+
+FAKE_CONFTEST = Path(fake_project.__file__)
 SUITE = """
 import pytest
 
@@ -108,6 +113,11 @@ class Project:
             **values,
         }
         return self.write("train.yml", json.dumps(data))
+
+    def trained(self, name: str = "adapter", value: float = 0.5) -> Path:
+        """Write an adapter over the tiny base."""
+        fake_project.write_adapter(self.path / name, self.base, value)
+        return self.path / name
 
     def run(self, *args: str, base_only: bool = True) -> pytest.RunResult:
         """Run pytest in this process, over the base unless told otherwise."""

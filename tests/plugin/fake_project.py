@@ -5,13 +5,14 @@ What the engine does is said in ``fake.json``; what it did is written to ``fake.
 
 import json
 import os
+import struct
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from harness.errors import EngineError
+from harness.errors import EngineError, TrainingError
 from harness.process import Child
 from harness.types import Reply
 
@@ -72,7 +73,9 @@ class FakeEngine:
         if request.case_id in script.get("refuse", ()):
             return Reply("", finish_reason="error", error="the prompt is too long")
         default = script.get("default", "{}")
-        replies = script.get("base_replies", {}) if self.target.kind == "base" else script.get("replies", {})
+        replies = script.get("replies", {})
+        if self.target.kind == "base":
+            replies = script.get("base_replies", replies)
         text = replies.get(request.case_id, default)
         if request.decoding.mode == "grammar":
             text = script.get("grammar_replies", {}).get(request.case_id, text)
@@ -87,8 +90,39 @@ class FakeEngine:
         log("close")
 
 
+def write_adapter(folder, base, value):
+    """Write a LoRA adapter over the tiny base, in peft's layout; ``value`` fills its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": str(base)}))
+    name = "base_model.model.model.layers.0.self_attn.q_proj.lora_{}.weight"
+    tensor = struct.pack("<f", value) * 8
+    header = {
+        name.format("A"): {"dtype": "F32", "shape": [2, 4], "data_offsets": [0, 32]},
+        name.format("B"): {"dtype": "F32", "shape": [4, 2], "data_offsets": [32, 64]},
+    }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (folder / "adapter_model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + tensor + tensor)
+
+
+def train(job, train_rows, val_rows, out, on_event):
+    log(f"train {len(train_rows)}")
+    on_event({"event": "start", "rows": len(train_rows), "steps": 2})
+    for step in (1, 2):
+        on_event({"event": "step", "step": step, "steps": 2, "loss": 1.0 / step, "tokens_per_second": 100.0})
+    if plan().get("fail_training"):
+        raise TrainingError("the loss is not finite", ["step 2: nan"])
+    write_adapter(Path(out), job.base_ref, plan().get("weight", 0.5))
+    return {"steps": 2, "seconds": 0.1}
+
+
 def pytest_ft_engine(config, target):
     return FakeEngine(target)
+
+
+def pytest_ft_trainer(config):
+    return train
 
 
 def pytest_runtest_teardown(item):

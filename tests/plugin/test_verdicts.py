@@ -62,7 +62,6 @@ def test_a_verdict_says_everything_about_its_item(project):
         @pytest.mark.level1
         @pytest.mark.must_pass
         @pytest.mark.tags(area="json")
-        @pytest.mark.usefixtures()
         def test_it(generation): assert generation.text == "no", "it is not no"
         """
     )
