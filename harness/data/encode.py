@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,7 @@ def encode_all(
     key = prepared_key(digest, renderer)
     found, note = read_prepared(folder, key)
     if found is not None:
-        return found
+        return replace(found, notes=(*found.notes, *_rewritten(found.counts)))
     encoded = encode_rows(samples, renderer, config, digest, notes=(note,) if note else ())
     write_prepared(folder, key, encoded)
     return encoded
@@ -121,7 +121,21 @@ def encode_rows(
         raise RowsError(f"{len(problems):,} of {len(samples):,} rows cannot be trained on:", problems)
     if not rows:
         raise RowsError(f"no row is left to train on: {_why_none(counts, config)}")
-    return _divided(rows, config, counts, digest, notes)
+    return _divided(rows, config, counts, digest, (*notes, *_rewritten(counts)))
+
+
+def _rewritten(counts: Mapping[str, int]) -> Iterator[str]:
+    """Say what became of replies that the chat template does not leave as they were."""
+    if counts["lost_turns"]:
+        yield (
+            f"{counts['lost_turns']:,} replies are not trained, because the chat template rewrites a turn once others"
+            " follow: give each its own row, or use another template"
+        )
+    if counts["realigned"]:
+        yield (
+            f"{counts['realigned']:,} replies are trained behind the prompt that is served, which the chat template"
+            " writes otherwise once it is answered"
+        )
 
 
 def duplicates(samples: Sequence[Sample]) -> int:

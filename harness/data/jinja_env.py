@@ -22,6 +22,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_RENDERED_CHARS = 2**27
 """Longest text a template may make (and longest that ``*`` may make of a text within it)."""
 
+MAX_POWER_BITS = 10_000
+
 
 class GenerationTag(jinja2.ext.Extension):
     """``{% generation %}…{% endgeneration %}``: marks what the assistant wrote; renders as what is inside."""
@@ -45,8 +47,9 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Compute ``left operator right`` unless the result would be huge."""
-        if operator == "**" and isinstance(left, int) and isinstance(right, int) and abs(right) > 64:
-            raise jinja2.exceptions.SecurityError("a power beyond 64 is refused")
+        powers = operator == "**" and isinstance(left, int) and isinstance(right, int)
+        if powers and left.bit_length() * abs(right) > MAX_POWER_BITS:
+            raise jinja2.exceptions.SecurityError(f"a power of more than {MAX_POWER_BITS:,} bits is refused")
         if operator == "*":
             for sequence, times in ((left, right), (right, left)):
                 repeats = isinstance(sequence, str | list | tuple) and isinstance(times, int)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from harness.types import Source
 
 FileKind = Literal["jsonl", "json", "csv", "tsv", "parquet", "arrow", "text"]
 MAX_JSON_BYTES = 2**30
-_SPACE_OR_COMMA = " \t\r\n,"
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,19 +144,29 @@ def _whole_text(stream: BinaryIO, file: str) -> str | Problem:
         return found if isinstance(found, Problem) else Problem(f"not UTF-8: {error}", file, number)
 
 
+def _after_space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
 def _json_list(text: str, position: int, file: str) -> Iterator[Item]:
     """Yield the elements of a JSON list one at a time, so that each knows its line."""
     decoder = json.JSONDecoder()
-    counted, line = 0, 1
+    counted, line, first = 0, 1, True
     while True:
-        while position < len(text) and text[position] in _SPACE_OR_COMMA:
-            position += 1
-        line += text.count("\n", counted, position)
-        counted = position
+        position = _after_space(text, position)
         if position < len(text) and text[position] == "]":
             if text[position + 1 :].strip():
-                yield Problem("there is something after the end of the list", file, line)
+                yield Problem("there is something after the end of the list", file, text.count("\n", 0, position) + 1)
             return
+        if not first and text.startswith(",", position):
+            position = _after_space(text, position + 1)
+        elif not first:
+            place = text.count("\n", 0, position) + 1
+            yield Problem("malformed JSON: a comma or ']' is missing; what follows could not be read", file, place)
+            return
+        line += text.count("\n", counted, position)
+        counted, first = position, False
         try:
             value, position = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:

@@ -57,6 +57,12 @@ class FolderTokenizer:
         tokenizer.no_padding()
         for content, added in self._added_later(tokenizer).items():
             tokenizer.add_special_tokens([AddedToken(content, **added)])
+        # a token that is named as special is found in a text even if tokenizer.json has it as an ordinary one
+        ordinary = [text for text in self._named.values() if tokenizer.token_to_id(text) is not None]
+        added_ids = tokenizer.get_added_tokens_decoder()
+        tokenizer.add_special_tokens(
+            [AddedToken(text, normalized=False) for text in ordinary if tokenizer.token_to_id(text) not in added_ids]
+        )
         return tokenizer
 
     def _added_later(self, tokenizer: Tokenizer) -> dict[str, dict[str, bool]]:
@@ -85,12 +91,6 @@ class FolderTokenizer:
         Raises:
             ModelError: a token of the config's ``special_tokens`` is not in the vocabulary.
         """
-        found: dict[str, str] = {}
-        for name in SPECIAL_TOKENS:
-            value = self.config.get(name)
-            text = value.get("content") if isinstance(value, dict) else value
-            if isinstance(text, str):
-                found[name] = text
         problems = [
             Problem(f"special_tokens.{name}: {shorten(token)} is not in the vocabulary")
             for name, token in self.overrides.items()
@@ -102,6 +102,17 @@ class FolderTokenizer:
                 problems,
                 "A new token would need new rows in the embedding, which an adapter does not train; choose others.",
             )
+        return self._named
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        """The special tokens that the config file and the overrides name, whether they exist or not."""
+        found: dict[str, str] = {}
+        for name in SPECIAL_TOKENS:
+            value = self.config.get(name)
+            text = value.get("content") if isinstance(value, dict) else value
+            if isinstance(text, str):
+                found[name] = text
         return found | dict(self.overrides)
 
     def special_id(self, name: str) -> int | None:

@@ -48,7 +48,9 @@ def prepending(specials: Sequence[str] = ("<unk>", "<s>", "</s>")) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     tokenizer.train_from_iterator(words, trainer)
     tokenizer.pre_tokenizer = None
-    return tokenizer
+    plain = json.loads(tokenizer.to_str())
+    plain["added_tokens"] = [token for token in plain["added_tokens"] if token["content"] in specials]
+    return Tokenizer.from_str(json.dumps(plain))
 
 
 def with_bos(tokenizer: Tokenizer, bos: str) -> Tokenizer:

@@ -50,7 +50,9 @@ def test_rows_without_a_reply_are_cases(tmp_path):
 
 def test_tool_calls_are_expected_as_calls(tmp_path):
     call = {"function": {"name": "f", "arguments": '{"x": 1}'}}
-    (case,) = _load(tmp_path, {"messages": [*QUESTION, {"role": "assistant", "tool_calls": [call]}], "tools": [{"name": "f"}]})
+    (case,) = _load(
+        tmp_path, {"messages": [*QUESTION, {"role": "assistant", "tool_calls": [call]}], "tools": [{"name": "f"}]}
+    )
     assert case.expected == [{"name": "f", "arguments": {"x": 1}}]
     assert case.tools == ({"type": "function", "function": {"name": "f"}},)
 
@@ -95,7 +97,13 @@ def test_everything_that_is_wrong_is_reported_at_once(tmp_path):
         _load(tmp_path, *rows)
     assert sorted(problem.line for problem in caught.value.problems) == [2, 3, 4, 5]
     text = str(caught.value)
-    for part in ("4 problems in the cases of", "malformed JSON", "already that of the row at", "nothing is left to ask", "'grammar' must be"):
+    for part in (
+        "4 problems in the cases of",
+        "malformed JSON",
+        "already that of the row at",
+        "nothing is left to ask",
+        "'grammar' must be",
+    ):
         assert part in text
 
 

@@ -9,7 +9,9 @@ from harness.data.formats import detect_format, find_format
 from harness.data.problems import RowError
 from harness.types import Message, ToolCall
 
-SYSTEM, USER, ASSISTANT = (lambda content, role=role: Message(role, content) for role in ("system", "user", "assistant"))
+SYSTEM, USER, ASSISTANT = (
+    lambda content, role=role: Message(role, content) for role in ("system", "user", "assistant")
+)
 WEATHER = {"name": "get_weather", "description": "", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -113,7 +115,10 @@ class TestChat:
                 {"role": "user", "content": "q"},
                 {"role": "assistant", "content": None, "tool_calls": [call]},
                 {"role": "tool", "tool_call_id": "c1", "name": "get_weather", "content": "sunny"},
-                {"role": "assistant", "content": [{"type": "text", "text": "It is "}, {"type": "text", "text": "sunny."}]},
+                {
+                    "role": "assistant",
+                    "content": [{"type": "text", "text": "It is "}, {"type": "text", "text": "sunny."}],
+                },
             ],
             "tools": [{"type": "function", "function": WEATHER}],
         }
@@ -136,7 +141,9 @@ class TestChat:
         assert "tool call 2 must be an object with 'name' and 'arguments'" in said
 
     def test_pictures_are_refused(self, reasons):
-        row = {"messages": [{"role": "user", "content": [{"type": "image_url"}]}, {"role": "assistant", "content": "r"}]}
+        row = {
+            "messages": [{"role": "user", "content": [{"type": "image_url"}]}, {"role": "assistant", "content": "r"}]
+        }
         assert "parts of type image_url" in reasons(row)
 
     def test_half_a_surrogate_pair_is_refused(self, tmp_path):
@@ -145,13 +152,20 @@ class TestChat:
         (problem,) = load_samples([DataSet(str(file))]).problems
         assert "surrogate" in problem.message
 
-    @pytest.mark.parametrize(("key", "value", "train"), [("train", False, False), ("weight", 0, False), ("weight", 1, True)])
+    @pytest.mark.parametrize(
+        ("key", "value", "train"), [("train", False, False), ("weight", 0, False), ("weight", 1, True)]
+    )
     def test_a_turns_own_word_on_training(self, turns, key, value, train):
         row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r", key: value}]}
         assert turns(row)[1].train is train
 
     def test_reasoning_is_put_before_the_reply(self, turns):
-        row = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "r", "reasoning_content": "t"}]}
+        row = {
+            "messages": [
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "content": "r", "reasoning_content": "t"},
+            ]
+        }
         assert turns(row)[1].content == "<think>\nt\n</think>\n\nr"
 
     def test_field_and_role_mappings(self, turns):
@@ -170,7 +184,9 @@ class TestChat:
         with file.open("w", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(["messages", "id"])
-            writer.writerow([json.dumps([{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]), "7"])
+            writer.writerow(
+                [json.dumps([{"role": "user", "content": "q"}, {"role": "assistant", "content": "r"}]), "7"]
+            )
         (sample,) = load_samples([DataSet(str(file))]).require().samples
         assert (sample.id, sample.messages) == ("7", (USER("q"), ASSISTANT("r")))
 
@@ -219,7 +235,9 @@ class TestCompletion:
         pieces = [("<s>a", False), ("b", False), ("c", True), ("d</s>", True)]
         row = {"segments": [{"text": text, "label": label} for text, label in pieces]}
         assert turns(row) == (USER("<s>ab"), ASSISTANT("cd</s>"))
-        assert "segment 1 must be" in reasons({"segments": [{"text": "x", "label": "yes"}, {"text": "y", "label": True}]})
+        assert "segment 1 must be" in reasons(
+            {"segments": [{"text": "x", "label": "yes"}, {"text": "y", "label": True}]}
+        )
 
 
 class TestOwnFormat:
@@ -274,8 +292,13 @@ def test_unknown_names_show_the_nearest():
 
 
 def test_the_format_is_known_by_its_fields():
-    names = {"conversations": "sharegpt", "messages": "chat_template", "instruction": "alpaca", "prompt": "prompt_completion"}
+    names = {
+        "conversations": "sharegpt",
+        "messages": "chat_template",
+        "instruction": "alpaca",
+        "prompt": "prompt_completion",
+    }
     for field, name in names.items():
         assert detect_format({field: None}).name == name
-    with pytest.raises(RowError, match="'question' are those of no known format|\\('question'\\)"):
+    with pytest.raises(RowError, match=r"fields \('question'\) are those of no known format"):
         detect_format({"question": 1})

@@ -116,8 +116,7 @@ class TestLongLines:
     def test_the_limit_falls_exactly(self, sizes, last_end):
         raw = b"\n".join(b"x" * size for size in sizes) + (b"\n" if last_end else b"")
         found = {
-            item.number if isinstance(item, Line) else item.line: item
-            for item in read_lines(io.BytesIO(raw), "f", 20)
+            item.number if isinstance(item, Line) else item.line: item for item in read_lines(io.BytesIO(raw), "f", 20)
         }
         for number, size in enumerate(sizes, start=1):
             if size > 20:
@@ -142,7 +141,9 @@ class TestJson:
         assert items[2].line == 3
         assert "what follows" in items[2].message
 
-    @pytest.mark.parametrize("text", ['[{"n": 1}', '[{"n": 1},', "[", '[{"n": 1}] x'])
+    @pytest.mark.parametrize(
+        "text", ['[{"n": 1}', '[{"n": 1},', "[", '[{"n": 1}] x', '[{"n": 1} {}]', '[{"n": 1},, {}]']
+    )
     def test_a_list_that_does_not_end_rightly_is_a_problem(self, tmp_path, text):
         items = list(read_rows(_write(tmp_path, "a.json", text), "json"))
         assert isinstance(items[-1], Problem)

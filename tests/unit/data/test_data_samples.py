@@ -42,7 +42,14 @@ def test_every_problem_of_every_row_is_in_the_error(tmp_path):
         loaded.require()
     text = str(caught.value)
     assert "6 problems in the training data (2 rows are fine)" in text
-    for part in ("malformed JSON", "no assistant turn", "no turns", "row empty: turn 2: the reply is empty", "'wizard'", "no known format"):
+    for part in (
+        "malformed JSON",
+        "no assistant turn",
+        "no turns",
+        "row empty: turn 2: the reply is empty",
+        "'wizard'",
+        "no known format",
+    ):
         assert part in text
     assert f"{tmp_path}/rows.jsonl:5: " in text
 

@@ -1,5 +1,7 @@
 """Text is that of ``transformers``' ``apply_chat_template``, byte for byte."""
 
+# ruff: noqa: E501  (templates are long lines)
+
 from datetime import datetime
 
 import pytest
@@ -85,7 +87,9 @@ def _templates() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def reference():
     transformers = pytest.importorskip("transformers")
-    return transformers.PreTrainedTokenizerFast(tokenizer_object=byte_level(["<unk>", "<pad>", "<s>", "</s>"]), **TOKENS)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=byte_level(["<unk>", "<pad>", "<s>", "</s>"]), **TOKENS
+    )
 
 
 def _ours(name, text, messages, tools, generate):
