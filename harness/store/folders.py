@@ -10,10 +10,12 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from harness.store.digests import DigestCache
 from harness.store.disk import folder_bytes, require_space, saving, sync_folder, sync_tree
 from harness.store.entries import ENTRY_FILE, describe_folder, entry_problems, write_record
+from harness.store.hashing import canonical_json
 from harness.store.home import CacheKind, Home
 from harness.store.locks import hold, is_locked, try_hold
 from harness.store.usage import living_users, mark_used
@@ -80,7 +82,9 @@ class FolderCache:
 
         Raises:
             StoreError: there is no space, or the home cannot be written.
+            TypeError: ``info`` has no JSON form.
         """
+        canonical_json(info)  # said before hours of training, not after
         found = self.find(key)
         if found is not None:
             return found
@@ -104,7 +108,7 @@ class FolderCache:
         with try_hold(self.lock(key), "removing it") as held:
             if not held or not folder.is_dir() or self.users(key):
                 return None
-            trash = self._fresh(BUILDING, key)
+            trash = self._side_folder(BUILDING, f"{key}~{uuid4().hex}")
             folder.rename(trash)
             if self.users(key):  # found by someone at the very same moment
                 trash.rename(folder)
@@ -143,7 +147,7 @@ class FolderCache:
         freed = 0
         for area in (BUILDING, DAMAGED):
             for leftover in sorted((self.folder / area).glob("*")):
-                with try_hold(self.lock(leftover.name), "cleaning up") as held:
+                with try_hold(self.lock(_key_of(leftover)), "cleaning up") as held:
                     if held:
                         freed += folder_bytes(leftover)
                         shutil.rmtree(leftover, ignore_errors=True)
@@ -160,7 +164,9 @@ class FolderCache:
         problems = self.problems(key)
         if not problems:
             return folder
-        aside = self._fresh(DAMAGED, key)
+        aside = self._side_folder(DAMAGED, key)
+        if aside.exists():
+            shutil.rmtree(aside)
         folder.rename(aside)
         self._warn(
             f"the cache entry {self.kind}/{key} is damaged and will be built anew: {'; '.join(problems)}. "
@@ -173,8 +179,9 @@ class FolderCache:
     ) -> None:
         if needed is not None:
             require_space(describe, self.folder, needed)
-        self._clear_leftovers()
-        folder = self._fresh(BUILDING, key)
+        self._clear_leftovers(key)
+        # never the same name twice: what a killed build started may live on for a moment and write to its folder
+        folder = self._side_folder(BUILDING, f"{key}~{uuid4().hex}")
         try:
             with saving(describe, folder, needed):
                 folder.mkdir()
@@ -186,18 +193,20 @@ class FolderCache:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _fresh(self, area: str, key: str) -> Path:
-        """Return a path in a side folder at which nothing lies; the caller holds the key's lock."""
-        path = self.folder / area / key
+    def _side_folder(self, area: str, name: str) -> Path:
+        path = self.folder / area / name
         with saving("the cache", path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                shutil.rmtree(path)
         return path
 
-    def _clear_leftovers(self) -> None:
-        """Remove what builds of other keys left when their processes died."""
+    def _clear_leftovers(self, own: str) -> None:
+        """Remove what builds left when their processes died; the caller holds the lock of the key ``own``."""
         for leftover in (self.folder / BUILDING).glob("*"):
-            with try_hold(self.lock(leftover.name), "cleaning up") as held:
-                if held:
+            key = _key_of(leftover)
+            with try_hold(self.lock(key), "cleaning up") as held:
+                if held or key == own:
                     shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _key_of(leftover: Path) -> str:
+    return leftover.name.partition("~")[0]

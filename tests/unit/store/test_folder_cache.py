@@ -68,6 +68,11 @@ def test_the_record_says_what_it_is(cache):
     assert set(record.files) == set(BUILT)
 
 
+def test_info_without_json_form_is_refused_before_the_build(cache):
+    with pytest.raises(TypeError, match="object"):
+        cache.get_or_build(KEY, "an adapter", never, info={"x": object()})
+
+
 def test_a_builder_that_raises_leaves_nothing(cache):
     def fail(folder):
         build(folder)
@@ -275,11 +280,40 @@ def test_what_a_killed_build_left_is_not_an_entry_and_goes_with_the_next_build(h
     for other in others:
         other.kill()
     left = cache.folder / ".building"
-    assert sorted(path.name for path in left.iterdir()) == [KEY, "another"]
+    assert sorted(path.name.partition("~")[0] for path in left.iterdir()) == [KEY, "another"]
     assert cache.find(KEY) is None
     assert cache.keys() == []
     assert content(cache.get_or_build("third", "an adapter", build)) == BUILT
     assert list(left.iterdir()) == []
+
+
+def test_a_survivor_of_a_killed_build_cannot_write_into_the_next(cache):
+    """A training child outlives its killed parent for a moment, and writes where it was told to."""
+    folders = []
+
+    def fail(folder):
+        folders.append(folder)
+        raise RuntimeError
+
+    def build_beside_a_survivor(folder):
+        folders.append(folder)
+        folders[0].mkdir(exist_ok=True)
+        (folders[0] / "adapter_model.safetensors").write_bytes(b"old weights")
+        build(folder)
+
+    with pytest.raises(RuntimeError):
+        cache.get_or_build(KEY, "an adapter", fail)
+    assert content(cache.get_or_build(KEY, "an adapter", build_beside_a_survivor)) == BUILT
+    assert folders[0] != folders[1]
+    assert cache.sweep() == len(b"old weights")
+
+
+def test_what_is_left_of_the_same_key_goes_with_its_next_build(home, tmp_path, start, cache):
+    other = start(BUILD, home.root, tmp_path / "log", KEY)
+    other.line()
+    other.kill()
+    cache.get_or_build(KEY, "an adapter", build)
+    assert list((cache.folder / ".building").iterdir()) == []
 
 
 def test_a_damaged_entry_that_another_process_is_replacing_is_left_to_it(home, tmp_path, start, cache, warnings):
