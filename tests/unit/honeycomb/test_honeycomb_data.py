@@ -203,6 +203,17 @@ def test_a_question_names_each_value_and_number() -> None:
         assert all(str(number) in asked for number in numbers), row["id"]
 
 
+def test_a_text_value_does_not_look_like_a_number_or_a_boolean() -> None:
+    for domain in domains().values():
+        for column in domain.columns.values():
+            for value in (*column.values, *column.starts, *column.ends, *column.contains):
+                assert isinstance(value, str) == (column.kind in ("category", "text", "id")), (column.name, value)
+                assert not isinstance(value, str) or not re.fullmatch(r"[-+]?\d*\.?\d*|true|false", value), (
+                    column.name,
+                    value,
+                )
+
+
 def test_common_columns_are_called_like_no_column_of_a_domain() -> None:
     for domain in domains().values():
         called = {word.lower() for column in domain.columns.values() for word in column.called}
