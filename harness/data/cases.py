@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from harness.data.collector import collector_paused
 from harness.data.dataset import DataSet
 from harness.data.identity import assign_ids, digest_of
 from harness.data.problems import RowError, RowsError, shorten
@@ -43,7 +44,18 @@ def load_cases(
     Raises:
         DataError: rows are bad, ids are there twice, or there are no cases; every problem is in it.
     """
-    reading = read_dataset(DataSet(str(path), type, split), None, for_training=False)
+    with collector_paused():
+        cases, problems = _read(DataSet(str(path), type, split), suite, from_sample)
+    if problems:
+        many = len(problems)
+        raise RowsError(f"{many:,} problem{'s' if many > 1 else ''} in the cases of {path}:", problems)
+    if not cases:
+        raise RowsError(f"{path} holds no cases")
+    return cases
+
+
+def _read(dataset: DataSet, suite: str, from_sample: FromSample | None) -> tuple[tuple[Case, ...], list[Problem]]:
+    reading = read_dataset(dataset, None, for_training=False)
     samples, clashes = assign_ids(_with_content_ids(reading.samples))
     problems = [*reading.problems, *clashes]
     cases: dict[str, Case] = {}
@@ -55,12 +67,7 @@ def load_cases(
                 cases[case.id] = case if case.suite == suite else replace(case, suite=suite)
         except RowError as error:
             problems += [_problem(sample, reason) for reason in error.reasons]
-    if problems:
-        many = len(problems)
-        raise RowsError(f"{many:,} problem{'s' if many > 1 else ''} in the cases of {path}:", problems)
-    if not cases:
-        raise RowsError(f"{path} holds no cases")
-    return tuple(cases.values())
+    return tuple(cases.values()), problems
 
 
 def case_of(sample: Sample) -> Case:

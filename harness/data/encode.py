@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.data.identity import content_digest, prompt_digest
+from harness.data.identity import content_digest, digest_of, prompt_digest
 from harness.data.masks import MaskRules
 from harness.data.problems import RowError, RowsError
 from harness.data.render import Renderer, RowTokens, row_problems
@@ -82,8 +82,9 @@ def data_digest(samples: Sequence[Sample], renderer: Renderer, config: RunConfig
     ]
     state.update(json.dumps(options, sort_keys=True, default=str).encode())
     for sample in samples:
-        row = [sample.id, to_json(sample.messages), to_json(sample.tools), sample.cluster]
-        state.update(json.dumps(row, sort_keys=True, default=str).encode())
+        trained = [message.train for message in sample.messages]
+        row = [sample.id, digest_of(sample.messages, sample.tools), trained, sample.cluster]
+        state.update(json.dumps(row).encode())
     return state.hexdigest()
 
 

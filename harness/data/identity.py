@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import Problem
 from harness.types import Message, Sample, to_json
 
-_DIGITS = 12
+_DIGITS = 16
 
 
 def content_digest(sample: Sample) -> str:
@@ -27,9 +27,18 @@ def prompt_digest(sample: Sample) -> str:
 
 def digest_of(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], extra: Any = None) -> str:
     """Return a short digest of a conversation."""
-    turns = [[turn.role, turn.content, to_json(turn.tool_calls), turn.name, turn.tool_call_id] for turn in messages]
-    text = json.dumps([turns, to_json(tools), to_json(extra)], sort_keys=True, ensure_ascii=True, default=str)
+    turns = [[turn.role, turn.content, turn.tool_calls, turn.name, turn.tool_call_id] for turn in messages]
+    text = _ENCODER.encode([turns, tools, extra])
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:_DIGITS]
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has no form for as something that it has one for (dates of a Parquet file, say)."""
+    plain = to_json(value)
+    return str(value) if plain is value else plain
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=True, default=_plain)
 
 
 def assign_ids(samples: Iterable[Sample], taken: Iterable[str] = ()) -> tuple[list[Sample], list[Problem]]:

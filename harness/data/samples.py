@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.collector import collector_paused
 from harness.data.dataset import DataSet, our_role
 from harness.data.formats import Format, Skip, detect_format, find_format
 from harness.data.formats.custom import load_function
@@ -75,7 +76,8 @@ def load_samples(datasets: Sequence[DatasetConfig | DataSet], *, folder: Path | 
     total = _Reading()
     for entry in datasets:
         dataset = entry if isinstance(entry, DataSet) else DataSet.of(entry)
-        part = read_dataset(dataset, folder, for_training=True)
+        with collector_paused():
+            part = read_dataset(dataset, folder, for_training=True)
         named, clashes = assign_ids(part.samples, {sample.id for sample in total.samples})
         total.samples += named
         total.problems += [*part.problems, *clashes]

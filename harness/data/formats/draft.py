@@ -63,7 +63,7 @@ def read_turn(
     turn: Any, keys: TurnKeys, names: Mapping[str, str], train_key: str | None, reasons: list[str], where: str
 ) -> Message | None:
     """Read one turn; None, and a reason, where it is not one."""
-    if not isinstance(turn, Mapping):
+    if not isinstance(turn, dict | Mapping):
         reasons.append(f"{where} must be an object, it is {shorten(turn)} ({type(turn).__name__})")
         return None
     named = turn.get(keys.role)
