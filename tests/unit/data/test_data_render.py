@@ -576,3 +576,24 @@ def test_many_rows_are_the_same_as_one_by_one(chatml):
     ]
     prompts = chatml.prompts([(sample.messages[:2], ()) for sample in samples])
     assert prompts == [chatml.prompt_ids(sample.messages[:2]) for sample in samples]
+
+
+@settings(max_examples=60)
+@given(system=_text, asked=_text)
+def test_prompt_ids_are_those_of_transformers(chatml, llama, system, asked):
+    """Held against the library itself, which nothing in the parent process may import."""
+    transformers = pytest.importorskip("transformers")
+    for renderer, turns in (
+        (chatml, [Message("system", system), Message("user", asked)]),
+        (llama, [Message("user", asked)]),
+    ):
+        theirs = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=renderer.tokenizer.tokenizer, **renderer.tokenizer.special_tokens
+        )
+        ids = theirs.apply_chat_template(
+            [{"role": turn.role, "content": turn.content} for turn in turns],
+            chat_template=renderer.template_text,
+            add_generation_prompt=True,
+            return_dict=False,
+        )
+        assert renderer.prompt_ids(turns) == tuple(ids)
