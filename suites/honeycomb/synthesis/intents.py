@@ -117,100 +117,100 @@ def count_by_group(p: Planner) -> None:
 def simple_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.equal()
-    p.equal(chance=0.35)
-    p.group(chance=0.6)
-    p.last()
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def negated_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({"!=": 3, "not-in": 2})
-    p.equal(chance=0.15)
-    p.group(chance=0.5)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def negated_text_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({"does-not-contain": 3, "does-not-start-with": 2, "does-not-end-with": 2})
-    p.equal(chance=0.15)
-    p.group(chance=0.5)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def text_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({"contains": 3, "starts-with": 2, "ends-with": 2})
-    p.equal(chance=0.15)
-    p.group(chance=0.5)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def numeric_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({">": 3, ">=": 2, "<": 2, "<=": 2})
-    p.equal(chance=0.35)
-    p.group(chance=0.6)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def presence_filters(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({"exists": 1, "does-not-exist": 1})
-    p.equal(chance=0.35)
-    p.group(chance=0.6)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def value_lists(p: Planner) -> None:
     p.calculate(COUNT)
     p.filter({"in": 1})
-    p.equal(chance=0.15)
-    p.group(chance=0.5)
-    p.last(chance=0.3)
+    p.equal(chance=0.1)
+    p.group(chance=0.35)
+    p.last(chance=0.25)
 
 
 def aggregates(p: Planner) -> None:
     p.calculate(p.measure(AGGREGATES))
-    p.equal(chance=0.35)
-    p.group(chance=0.6)
-    p.last()
+    p.equal(chance=0.15)
+    p.group(chance=0.45)
+    p.last(chance=0.3)
 
 
 def percentiles(p: Planner) -> None:
     p.calculate(p.measure(PERCENTILE_WEIGHTS))
-    p.equal(chance=0.35)
-    p.group(chance=0.6)
-    p.last()
+    p.equal(chance=0.15)
+    p.group(chance=0.45)
+    p.last(chance=0.3)
 
 
 def distinct_counts(p: Planner) -> None:
     p.calculate(("COUNT_DISTINCT", p.take("id", "text", "category")))
-    p.equal(chance=0.35)
-    p.group(chance=0.5)
-    p.last()
+    p.equal(chance=0.15)
+    p.group(chance=0.45)
+    p.last(chance=0.3)
 
 
 def heatmaps(p: Planner) -> None:
     p.calculate(p.measure({"HEATMAP": 1}))
-    p.equal(chance=0.35)
+    p.equal(chance=0.15)
     p.group(chance=0.2)
-    p.last()
+    p.last(chance=0.3)
 
 
 def rates_and_concurrency(p: Planner) -> None:
     op = weighted(p.rng, {"CONCURRENCY": 4, "RATE_AVG": 2, "RATE_SUM": 2, "RATE_MAX": 2})
     p.calculate((op, None) if op == "CONCURRENCY" else (op, p.take("measure")))
-    p.equal(chance=0.35)
-    p.group(chance=0.5)
-    p.last()
+    p.equal(chance=0.15)
+    p.group(chance=0.45)
+    p.last(chance=0.3)
 
 
 def top_lists(p: Planner) -> None:
     p.calculate(COUNT if p.rng.random() < 0.5 else p.measure({**AGGREGATES, "P95": 2, "P99": 2}))
     p.group(second=0)
     p.rank(weighted(p.rng, {"descending": 3, "ascending": 1}))
-    p.equal(chance=0.35)
+    p.equal(chance=0.2)
     p.last(chance=0.35)
 
 
@@ -230,7 +230,7 @@ def several_calculations(p: Planner) -> None:
     p.calculate(p.measure(PERCENTILE_WEIGHTS | {"AVG": 5, "MAX": 3, "HEATMAP": 1}))
     if p.rng.random() < 0.2:
         p.calculate(("COUNT_DISTINCT", p.take("id")))
-    p.equal(chance=0.35)
+    p.equal(chance=0.2)
     p.group(chance=0.5, second=0)
     p.last(chance=0.3)
 
@@ -260,7 +260,7 @@ def group_thresholds(p: Planner) -> None:
     values = [value for value in column.values if not isinstance(value, str)] if column else list(THRESHOLDS)
     comparison = weighted(p.rng, {">": 5, ">=": 3, "<": 3, "<=": 2, "=": 1, "!=": 1})
     p.plan.havings.append(Having((op, column), comparison, p.rng.choice(values)))
-    p.equal(chance=0.35)
+    p.equal(chance=0.2)
     p.last(chance=0.25)
 
 
@@ -284,8 +284,8 @@ def granularities(p: Planner) -> None:
 
 
 INTENTS: dict[str, tuple[int, Callable[[Planner], None]]] = {
-    "count by group": (12, count_by_group),
-    "simple filters": (12, simple_filters),
+    "count by group": (16, count_by_group),
+    "simple filters": (14, simple_filters),
     "negated filters": (10, negated_filters),
     "negated text filters": (9, negated_text_filters),
     "text filters": (7, text_filters),
@@ -297,12 +297,12 @@ INTENTS: dict[str, tuple[int, Callable[[Planner], None]]] = {
     "distinct counts": (3, distinct_counts),
     "heatmaps": (2, heatmaps),
     "rates and concurrency": (3, rates_and_concurrency),
-    "top lists": (8, top_lists),
+    "top lists": (6, top_lists),
     "sorted groups": (3, sorted_groups),
-    "several calculations": (4, several_calculations),
-    "either or": (5, either_or),
-    "combined filters": (8, combined_filters),
-    "group thresholds": (4, group_thresholds),
+    "several calculations": (3, several_calculations),
+    "either or": (4, either_or),
+    "combined filters": (5, combined_filters),
+    "group thresholds": (3, group_thresholds),
     "fixed times": (3, fixed_times),
     "granularity": (3, granularities),
 }

@@ -40,7 +40,7 @@ class Wording:
 
     def column(self, column: Column) -> str:
         """Return the column's own name or one of those people use."""
-        name = column.name if self.rng.random() < 0.45 else self.rng.choice(column.called)
+        name = column.name if self.rng.random() < 0.55 else self.rng.choice(column.called)
         return self._called.setdefault(column.name, name)
 
     def calculation(self, pair: Calculation, short: bool = False) -> str:
