@@ -12,6 +12,7 @@ import pytest
 
 from pytest_ftplugin.fixtures import adapter, case, engine, generation, run
 from pytest_ftplugin.options import OPTIONS, add_marks, add_options
+from pytest_ftplugin.trial import SESSION
 
 if TYPE_CHECKING:
     from pytest_ftplugin.session import State
@@ -38,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
         state = _state(config)
         if state.settings.explicit and state.role != "worker":
             state.check()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remember the session, which the hooks of xdist do not pass."""
+    session.config.stash[SESSION] = session
 
 
 @pytest.hookimpl(optionalhook=True)

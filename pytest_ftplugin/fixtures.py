@@ -27,6 +27,7 @@ class Conversation:
         Raises:
             EngineError: the engine failed, or (``RequestRefused``) refused this one request.
         """
+        __tracebackhide__ = True
         from pytest_ftplugin.verdicts import RequestRefused
 
         own = self._trial.repeat if self._trial else 0
@@ -43,6 +44,7 @@ class Conversation:
         Raises:
             EngineError: the engine failed, or refused this request.
         """
+        __tracebackhide__ = True
         from dataclasses import replace
 
         if self._trial is None:

@@ -72,10 +72,14 @@ class OneAttempt:
     number of replies that is fixed beforehand.
     """
 
+    def __init__(self, state: State) -> None:
+        """Watch for the plugin in ``state``'s session."""
+        self._plugins = state.pytest_config.pluginmanager
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Run an item with a case as pytest itself does."""
-        if trial_of(item) is None:
+        if not self._plugins.has_plugin("rerunfailures") or trial_of(item) is None:
             return None
         from _pytest.runner import runtestprotocol
 

@@ -236,7 +236,13 @@ def register(state: State) -> None:
     from pytest_ftplugin.xdist import Controller, Worker
 
     plugins = state.pytest_config.pluginmanager
-    for hooks in (Selection, Prefetch, Reports, Summary, Ending, Worker if state.role == "worker" else Controller):
+    for hooks in (
+        Selection,
+        Prefetch,
+        Reports,
+        OneAttempt,
+        Summary,
+        Ending,
+        Worker if state.role == "worker" else Controller,
+    ):
         plugins.register(hooks(state), f"ft-{hooks.__name__.lower()}")
-    if plugins.has_plugin("rerunfailures"):
-        plugins.register(OneAttempt(), "ft-oneattempt")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
+if TYPE_CHECKING:
     from harness.types import Case, Generation
 
+SESSION = pytest.StashKey[pytest.Session]()
 CASE = "case"
 GENERATION = "generation"
 MODEL_FIXTURES = frozenset({"generation", "engine", "adapter", "run"})

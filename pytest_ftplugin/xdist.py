@@ -19,11 +19,12 @@ import pytest
 from pytest_ftplugin.plan import Plan
 from pytest_ftplugin.prefetch import collection_failed, prefetch
 from pytest_ftplugin.replies import Replies, Run, StoredReplies
+from pytest_ftplugin.trial import SESSION
 
 if TYPE_CHECKING:
     from pytest_ftplugin.session import State
 
-PLAN, CLAIM, SESSION, SOCKET = "plan.json", "claim", "session.json", "s"
+PLAN, CLAIM, SHARED, SOCKET = "plan.json", "claim", "session.json", "s"
 
 
 class Controller:
@@ -33,23 +34,18 @@ class Controller:
         """Act for ``state``'s session."""
         self._state = state
         self._done = False
-        self._session: pytest.Session | None = None
-
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Remember the session, which the hooks of xdist do not pass."""
-        self._session = session
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
         """Prefetch once, before any worker is given a test."""
         folder = self._state.exchange
-        assert self._session is not None
         if self._done or folder is None or not (folder / PLAN).exists():
             return
         self._done = True
         plan = Plan.read(folder / PLAN)
-        if plan.needs_model and collection_failed(self._session):
-            raise self._session.Interrupted(f"{self._session.testsfailed} errors during collection")
+        session = self._state.pytest_config.stash[SESSION]
+        if plan.needs_model and collection_failed(session):
+            raise session.Interrupted(f"{session.testsfailed} errors during collection")
         prefetch(self._state, plan)
         self._share(folder)
 
@@ -69,7 +65,7 @@ class Controller:
             "keys": to_json(live.job.key_context),
             "broker_key": key.hex(),
         }
-        (folder / SESSION).write_text(json.dumps(data), encoding="utf-8")
+        (folder / SHARED).write_text(json.dumps(data), encoding="utf-8")
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, error: object) -> None:
@@ -143,13 +139,13 @@ def hand_over(state: State, node: Any) -> None:
 def worker_replies(state: State) -> Replies | None:
     """Return a worker's view of the controller's run; None while there is none."""
     folder = state.exchange
-    if folder is None or not (folder / SESSION).exists():
+    if folder is None or not (folder / SHARED).exists():
         return None
     from harness.job import KeyContext
     from harness.store import RunStore
     from pytest_ftplugin.broker import BrokerClient
 
-    data = json.loads((folder / SESSION).read_text(encoding="utf-8"))
+    data = json.loads((folder / SHARED).read_text(encoding="utf-8"))
     client = BrokerClient(folder / SOCKET, bytes.fromhex(data["broker_key"]))
     return StoredReplies(
         Run.from_json(data["run"]), RunStore(Path(data["store"])), KeyContext.from_json(data["keys"]), client.ask

@@ -61,7 +61,7 @@ def test_second_turns_go_through_the_controller(project):
     project.fake(default="yes", refuse=["c2+2"])
     result = project.run_apart("-n", "2")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*case 'c2+2': the prompt is too long*"])
+    result.stdout.fnmatch_lines(["*case 'c2+2' got no reply: the prompt is too long*"])
     assert project.did("start") == 1
 
 
