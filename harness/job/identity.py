@@ -39,14 +39,18 @@ class KeyContext:
         return case.grammar or self.grammar
 
     def key(self, case: Case, repeat: int = 0) -> str:
-        """Return the key of the ``repeat``-th reply to ``case``; its id and expectations play no part."""
+        """Return the key of the ``repeat``-th reply to ``case``; its expectations play no part.
+
+        Nor does its id, except where replies come from a file and are found there by id.
+        """
         grammar = self.grammar_of(case)
         messages = [
             (m.role, m.content, m.name, m.tool_call_id, [(c.name, c.arguments, c.id) for c in m.tool_calls])
             for m in case.messages
         ]
         asked = [messages, case.tools, self._decoding_json, (grammar.kind, grammar.text) if grammar else None, repeat]
-        return digest([self._common, asked])
+        by_id = [case.id] if self.engine.get("by_case_id") else []
+        return digest([self._common, asked, *by_id])
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -88,6 +88,7 @@ class FileEngine:
         self._replies = read_replies(path)
         self.identity: Mapping[str, Any] = {
             "name": self.name,
+            "by_case_id": True,  # two cases may ask the same and have replies of their own
             "replies": digest(sorted((k, r.text) for k, r in self._replies.items())),
         }
 
