@@ -49,18 +49,21 @@ class Broker:
             while True:
                 try:
                     request = json.loads(connection.recv_bytes())
-                    connection.send_bytes(json.dumps(self._answer(request)).encode())
+                    case, repeat = Case.from_json(request["case"]), int(request["repeat"])
+                except (*_BROKEN, ValueError, KeyError, TypeError):
+                    return  # the worker is gone, or it is none of ours
+                answer = json.dumps(self._answer(case, repeat)).encode()
+                try:
+                    connection.send_bytes(answer)
                 except _BROKEN:
-                    return  # the worker is gone
+                    return
 
-    def _answer(self, request: dict[str, object]) -> dict[str, object]:
-        case = Case.from_json(request["case"])  # type: ignore[arg-type]
+    def _answer(self, case: Case, repeat: int) -> dict[str, object]:
         try:
             with self._turn:
-                generation = self._ask(case, int(request["repeat"]))  # type: ignore[call-overload]
+                return {"generation": to_json(self._ask(case, repeat))}
         except HarnessError as error:
             return {"error": str(error)}
-        return {"generation": to_json(generation)}
 
     def close(self) -> None:
         """Stop listening."""

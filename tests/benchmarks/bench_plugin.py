@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -56,6 +55,8 @@ class Measured:
     """One timed run."""
 
     seconds: float
+    processor: float
+    """Seconds of processor time: what a busy machine leaves comparable."""
     megabytes: float
 
 
@@ -65,14 +66,18 @@ def run(folder: Path, *args: str, fresh: bool = False) -> Measured:
         shutil.rmtree(folder / ".harness", ignore_errors=True)
         shutil.rmtree(folder / "reports", ignore_errors=True)
     before = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *QUIET, *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    output, _ = process.communicate()
-    seconds = time.perf_counter() - before
-    if process.returncode != 0:
-        raise SystemExit(f"pytest ended with {process.returncode} in {folder}:\n{output.decode()}")
-    return Measured(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", *QUIET, *args], cwd=folder, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - before
+        if process.returncode is None:
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            raise SystemExit(f"pytest ended with {process.returncode} in {folder}:\n{output.read().decode()}")
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def bare_project(root: Path, count: int) -> Path:
@@ -112,6 +117,11 @@ def median(measured: Sequence[Measured]) -> float:
     return statistics.median(m.seconds for m in measured)
 
 
+def processor(measured: Sequence[Measured]) -> float:
+    """Return the median of the processor time."""
+    return statistics.median(m.processor for m in measured)
+
+
 def cases(root: Path, count: int, rounds: int) -> None:
     """One check over many cases, against as many parametrised tests that do nothing."""
     bare, suite = bare_project(root, count), suite_project(root, count)
@@ -125,7 +135,13 @@ def cases(root: Path, count: int, rounds: int) -> None:
     reference = median(found["bare"])
     for name, measured in found.items():
         seconds = median(measured)
-        print(f"{count:>7} cases  {name:<5} {seconds:8.2f} s  {seconds / reference:5.2f}x bare", flush=True)
+        ratio, megabytes = seconds / reference, max(m.megabytes for m in measured)
+        load = processor(measured) / processor(found["bare"])
+        print(
+            f"{count:>7} cases  {name:<5} {seconds:8.2f} s  {ratio:5.2f}x bare ({load:.2f}x processor)"
+            f"  {megabytes:6.0f} MB",
+            flush=True,
+        )
 
 
 def unused(root: Path, rounds: int) -> None:
@@ -136,9 +152,8 @@ def unused(root: Path, rounds: int) -> None:
     (folder / "test_one.py").write_text("def test_one(): pass\n")
     found = interleaved(rounds, off=lambda: run(folder, "-p", "no:ftplugin"), installed=lambda: run(folder))
     off, installed = median(found["off"]), median(found["installed"])
-    print(
-        f"not used       off {off * 1000:.0f} ms, installed {installed * 1000:.0f} ms: {(installed - off) * 1000:+.0f} ms"
-    )
+    more = (installed - off) * 1000
+    print(f"not used       off {off * 1000:.0f} ms, installed {installed * 1000:.0f} ms: {more:+.0f} ms")
 
 
 def warm(root: Path, rounds: int) -> None:

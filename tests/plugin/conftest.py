@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import fake_project  # noqa: E402
+import fake_project
 
 FAKE_CONFTEST = Path(fake_project.__file__)
 SUITE = """

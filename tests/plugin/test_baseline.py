@@ -3,15 +3,13 @@ import json
 
 def test_the_base_runs_first_on_the_same_selection(project):
     project.fake(default="yes", base_replies={"c0": "no", "c1": "no"})
-    adapter = "http://localhost:1"  # a model that is not the base, served by the fake engine
-    del adapter
     path = project.trained()
     result = project.run_apart("--adapter=" + str(path), "--baseline", "base", "-k", "c0 or c2", base_only=False)
     result.assert_outcomes(passed=2, deselected=1)
     result.stdout.fnmatch_lines(
         ["ft: first, the same selection: base", "  base | *", "passed*base tiny*adapter*", "*1/2*50.0%*2/2*100.0%"]
     )
-    first, second = project.runs
+    first, _ = project.runs
     assert json.loads((first / "manifest.json").read_text())["status"] == "finished"
     assert project.outcomes(0) == {"test_suite.py::test_is_yes[c0]": "fail", "test_suite.py::test_is_yes[c2]": "pass"}
     assert len(project.rows("results.jsonl", 1)) == 2

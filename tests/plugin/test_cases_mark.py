@@ -171,10 +171,9 @@ def test_odd_ids_are_shown_as_pytest_shows_them(project):
         import pytest
         @pytest.mark.cases("cases.jsonl")
         def test_ours(generation): pass
-        @pytest.mark.parametrize("x", [0] * 6, ids=%r)
+        @pytest.mark.parametrize("x", [0] * 6, ids=IDS)
         def test_theirs(x): pass
-        """
-        % ids
+        """.replace("IDS", repr(ids))
     )
     lines = project.run("--collect-only", "-q").stdout.lines
     ours = [line.partition("::test_ours")[2] for line in lines if "::test_ours" in line]

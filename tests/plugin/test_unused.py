@@ -50,5 +50,6 @@ def test_switched_off(pytester):
 
 
 def test_importing_the_plugin_leaves_heavy_packages_out(pytester):
-    code = "import sys, pytest_ftplugin.session; print(sorted({'torch','transformers','openai','pydantic','rich'} & set(sys.modules)))"
+    heavy = "{'torch', 'transformers', 'openai', 'pydantic', 'rich'}"
+    code = f"import sys, pytest_ftplugin.session; print(sorted({heavy} & set(sys.modules)))"
     assert pytester.run(sys.executable, "-c", code).outlines == ["[]"]
