@@ -15,6 +15,9 @@ from harness.errors import GrammarError, Problem
 from harness.types import Grammar
 
 ENDPOINT = "endpoint"
+SEPARATORS = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""Compact JSON, or JSON as Python writes it. Free whitespace lets a small model write blanks until its tokens end; a
+schema that has its own ``x-guidance`` keeps it."""
 _UNIMPLEMENTED = re.compile(r"Unimplemented keys: (\[.*\])")
 
 
@@ -38,8 +41,11 @@ def check_grammar(grammar: Grammar, engine_name: str) -> None:
 
 def structured_outputs(grammar: Grammar) -> dict[str, Any]:
     """Return vLLM's ``structured_outputs`` request field (our transformers server reads the same)."""
-    if grammar.kind in ("json", "choice"):
-        return {grammar.kind: json.loads(grammar.text)}
+    if grammar.kind == "json":
+        schema = json.loads(grammar.text)
+        return {"json": {"x-guidance": SEPARATORS, **schema} if isinstance(schema, dict) else schema}
+    if grammar.kind == "choice":
+        return {"choice": json.loads(grammar.text)}
     return {"grammar" if grammar.kind == "lark" else grammar.kind: grammar.text}
 
 

@@ -130,12 +130,43 @@ def test_the_engine_is_named():
 
 
 def test_translation():
-    assert structured_outputs(schema(type="null")) == {"json": {"type": "null"}}
+    assert structured_outputs(schema(type="null"))["json"]["type"] == "null"
+    own = schema(type="null", **{"x-guidance": {"whitespace_flexible": True}})
+    assert structured_outputs(own) == {"json": json.loads(own.text)}
     assert structured_outputs(Grammar("choice", '["a"]')) == {"choice": ["a"]}
     assert structured_outputs(Grammar("regex", "a+")) == {"regex": "a+"}
     assert structured_outputs(Grammar("lark", "start: A")) == {"grammar": "start: A"}
     assert endpoint_fields(schema(type="null"))["response_format"]["json_schema"]["schema"] == {"type": "null"}
     assert endpoint_fields(Grammar("regex", "a+")) == {"structured_outputs": {"regex": "a+"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ('{"a":[1,2]}', True),
+        ('{"a": [1, 2]}', True),
+        ('{"a":  [1,2]}', False),
+        ('{\n"a": [1]}', False),
+        ('{"a":[]', False),
+    ],
+)
+def test_whitespace_is_bounded(text, allowed):
+    """Byte by byte, so that no tokenizer is needed."""
+    import llguidance
+
+    grammar = schema(
+        type="object",
+        properties={"a": {"type": "array", "items": {"type": "integer"}}},
+        required=["a"],
+        additionalProperties=False,
+    )
+    tokenizer = llguidance.LLTokenizer("byte")
+    constraint = llguidance.LLMatcher.grammar_from_json_schema(
+        structured_outputs(grammar)["json"], defaults={"whitespace_flexible": True}
+    )
+    matcher = llguidance.LLMatcher(tokenizer, constraint)
+    tokens = tokenizer.tokenize_str(text)
+    assert (matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()) is allowed
 
 
 def test_checking_imports_no_model_library():
