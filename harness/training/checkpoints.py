@@ -18,20 +18,26 @@ from typing import Any
 import torch
 
 from harness.errors import TrainingError
-from harness.training.job import TrainJob
+from harness.training.job import LATEST, TrainJob
 from harness.training.model import save_adapter
+from harness.types import to_json
 
 NAME = re.compile(r"checkpoint-(\d+)")
 OPTIMIZER, STATE = "optimizer.pt", "state.json"
-LATEST = "latest"
 
 
 def identity(job: TrainJob, data_digest: str) -> dict[str, Any]:
-    """Return what must be the same for a run to be continued; its length and its logging may differ."""
-    return {
+    """Return what tells one training from another, as plain JSON.
+
+    ``shape`` must be the same for a checkpoint to fit at all; ``course`` (how long, how fast) may differ
+    where the user names the checkpoint, because then its content is known to be part of the result.
+    """
+    shape = {
         "base": job.base_ref,
         "data": data_digest,
-        "lora": [job.lora.r, job.lora.alpha, job.lora.rslora],
+        "lora_r": job.lora.r,
+        "lora_alpha": job.lora.alpha,
+        "rslora": job.lora.rslora,
         "quantised": [job.load_in_4bit, job.load_in_8bit],
         "optimizer": job.optim.name,
         "micro_batch_size": job.micro_batch_size,
@@ -40,6 +46,8 @@ def identity(job: TrainJob, data_digest: str) -> dict[str, Any]:
         "seed": job.seed,
         "data_seed": job.data_seed,
     }
+    course = {"lora": job.lora, "optim": job.optim, "num_epochs": job.num_epochs, "max_steps": job.max_steps}
+    return {"shape": shape, "course": to_json({**course, "precision": job.precision})}
 
 
 def save_checkpoint(
@@ -82,8 +90,10 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-def find_checkpoint(job: TrainJob) -> Path | None:
+def find_checkpoint(job: TrainJob, expected: Mapping[str, Any]) -> Path | None:
     """Return the checkpoint to resume from; None: start at the beginning.
+
+    ``latest`` is the newest one of this very training; others in the folder are passed over.
 
     Raises:
         TrainingError: the one that was named is not there or not whole.
@@ -92,12 +102,20 @@ def find_checkpoint(job: TrainJob) -> Path | None:
         return None
     if job.resume_from == LATEST:
         found = checkpoints(Path(job.checkpoints)) if job.checkpoints else []
-        return found[-1] if found else None
+        return next((path for path in reversed(found) if _state(path)["identity"] == expected), None)
     path = Path(job.resume_from)
     missing = [name for name in (OPTIMIZER, STATE, "adapter_model.safetensors") if not (path / name).is_file()]
     if missing:
         raise TrainingError(f"resume_from_checkpoint: {path} is not a checkpoint: {', '.join(missing)} missing")
     return path
+
+
+def _state(path: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path / STATE} cannot be read: {error}. Remove the checkpoint.") from error
+    return state
 
 
 def load_checkpoint(
@@ -108,10 +126,12 @@ def load_checkpoint(
     Raises:
         TrainingError: it comes from another base, other data or other settings.
     """
-    state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
-    found = state["identity"]
+    state = _state(path)
+    found = state["identity"]["shape"]
     different = [
-        f"{key}: {found.get(key)!r} there, {value!r} now" for key, value in expected.items() if found.get(key) != value
+        f"{key}: {found.get(key)!r} there, {value!r} now"
+        for key, value in expected["shape"].items()
+        if found.get(key) != value
     ]
     if different:
         raise TrainingError(

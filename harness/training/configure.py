@@ -7,10 +7,8 @@ from typing import Any
 
 from harness.config import RunConfig
 from harness.config.machine import has_cuda
-from harness.training.job import LoraSpec, OptimSpec, Precision, TrainJob
+from harness.training.job import LATEST, LoraSpec, OptimSpec, Precision, TrainJob
 from harness.types import Base
-
-LATEST = "latest"
 
 
 def train_job(config: RunConfig, base: Base, files: Path) -> TrainJob:

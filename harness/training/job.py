@@ -31,6 +31,10 @@ OptimizerName = Literal[
 ]
 
 
+LATEST = "latest"
+"""In ``resume_from``: the newest checkpoint of this very training, if there is one."""
+
+
 @dataclass(frozen=True)
 class LoraSpec:
     """The adapter that is trained; peft's meaning of every field."""
