@@ -33,19 +33,19 @@ class JsonlWriter:
             if path.is_file():
                 _mend_tail(path)
 
-    def write(self, value: Any) -> None:
-        """Append one value (a noun, or JSON data).
+    def write(self, *values: Any) -> None:
+        """Append values (nouns, or JSON data), a line each: all of them or none.
 
         Raises:
-            StoreError: it cannot be written; the lines before it stay whole.
+            StoreError: they cannot be written; the lines before them stay whole.
         """
-        line = _line(value)
+        lines = b"".join(map(_line, values))
         start = os.fstat(self._file.fileno()).st_size
-        with saving(self._what, self._path, len(line)):
+        with saving(self._what, self._path, len(lines)):
             try:
                 written = 0
-                while written < len(line):
-                    written += self._file.write(line[written:])
+                while written < len(lines):
+                    written += self._file.write(lines[written:])
             except OSError:
                 if self._path.is_file():
                     os.ftruncate(self._file.fileno(), start)

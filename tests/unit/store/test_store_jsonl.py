@@ -97,3 +97,11 @@ def test_a_whole_file_replaces_the_old_one(tmp_path):
     write_jsonl(path, [])
     assert list(read_jsonl(path)) == []
     assert [file.name for file in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_several_values_are_written_at_once(tmp_path):
+    with JsonlWriter(tmp_path / "a.jsonl") as writer:
+        writer.write({"a": 1}, {"a": 2})
+        writer.write()
+        writer.write({"a": 3})
+    assert list(read_jsonl(tmp_path / "a.jsonl")) == [{"a": 1}, {"a": 2}, {"a": 3}]
