@@ -31,7 +31,7 @@ def train(
     `harness train configs/qlora.yml --set num_epochs=1`
     """
     from harness.config import load_config
-    from harness.job.train import debug_config, train_adapter, train_by_heart
+    from harness.job.train import train_adapter, train_by_heart, train_for_debugging
     from harness.reporting.progress import progress_printer
     from harness.store import Home
 
@@ -42,9 +42,10 @@ def train(
     with progress_printer(err) as on_event:
         if overfit is not None:
             result = train_by_heart(run_config, overfit, where, on_event)
+        elif debug:
+            result = train_for_debugging(run_config, where, on_event)
         else:
-            run_config = debug_config(run_config) if debug else run_config
-            result = train_adapter(run_config, where, on_event, fresh=debug or force, keep=not debug)
+            result = train_adapter(run_config, where, on_event, fresh=force)
     for line in result.lines():
         out.print(line, markup=False)
     raise typer.Exit(0 if result.ok else 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from harness.models import HARNESS_FILE, read_adapter, resolve_base
 from harness.protocols import OnEvent, Trainer
 from harness.store import digest
 from harness.training import run_training, train_or_find
-from harness.types import Adapter, Base
+from harness.types import Adapter, Base, Encoded
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,16 @@ class Rows:
     digest: str
     """Content key of everything the encoded rows depend on, except the tokenizer's files."""
 
-    def encode(self, config: RunConfig) -> EncodedSet:
+    def encode(self, config: RunConfig, on_event: OnEvent) -> EncodedSet:
         """Render and tokenise, or take the prepared rows if their content still matches."""
-        return encode_all(self.loaded.samples, self.renderer, config)
+        encoded = encode_all(self.loaded.samples, self.renderer, config)
+        for note in encoded.notes:
+            on_event({"event": "note", "message": note})
+        if encoded.counts.get("dropped") or encoded.counts.get("truncated"):
+            counted = ", ".join(f"{encoded.counts[name]} {name}" for name in ("truncated", "dropped"))
+            longer = f"{encoded.counts['too_long']} rows are longer than sequence_len {config.sequence_len}"
+            on_event({"event": "warning", "message": f"{longer}: {counted}"})
+        return encoded
 
 
 def read_rows(config: RunConfig, base: Base) -> Rows:
@@ -48,13 +55,8 @@ def read_rows(config: RunConfig, base: Base) -> Rows:
 def renderer_for(config: RunConfig, base: Base, loaded: Loaded) -> Renderer:
     """Return the one renderer that training and serving of this config share."""
     return Renderer.from_folder(
-        base.path, template=choose_template(config, loaded), special_tokens=special_tokens(config)
+        base.path, template=choose_template(config, loaded), special_tokens=config.special_token_map
     )
-
-
-def special_tokens(config: RunConfig) -> dict[str, str]:
-    """Return the special tokens that the config puts in the place of the tokenizer's own."""
-    return {name: token for name, token in config.special_tokens.model_dump().items() if token}
 
 
 def _short(ref: str) -> str:
@@ -129,14 +131,14 @@ def _base_target(request: RunRequest, base: Base) -> Target:
         model_hash=base.content_hash,
         base=base,
         template=renderer.template_text if renderer else None,
-        special_tokens=special_tokens(request.config) if request.config else {},
+        special_tokens=request.config.special_token_map if request.config else {},
     )
 
 
 def _adapter_target(request: RunRequest, base: Base, adapter: Adapter, *, trained_now: bool = False) -> Target:
     template, tokens = adapter.template, adapter.special_tokens
     if template is None and (renderer := _config_renderer(request, base)) is not None and request.config:
-        template, tokens = renderer.template_text, special_tokens(request.config)
+        template, tokens = renderer.template_text, request.config.special_token_map
     return Target(
         kind=request.kind,
         label=f"adapter {adapter.content_hash[:8]} on {_short(base.ref)}",
@@ -164,13 +166,15 @@ def _trained_target(request: RunRequest, base: Base, trainer: Trainer | None, on
     rows = read_rows(config, base)
     trained_now = False
 
-    def training(job: Any, train_rows: Any, val_rows: Any, out: Path, events: OnEvent) -> Mapping[str, Any]:
+    def training(
+        job: Any, train_rows: Sequence[Encoded], val_rows: Sequence[Encoded], out: Path, on_event: OnEvent
+    ) -> Mapping[str, Any]:
         nonlocal trained_now
         trained_now = True
-        return (trainer or run_training)(job, train_rows, val_rows, out, events)
+        return (trainer or run_training)(job, train_rows, val_rows, out, on_event)
 
     adapter = train_or_find(
-        config, base, lambda: rows.encode(config), rows.digest, rows.renderer, request.home,
+        config, base, lambda: rows.encode(config, on_event), rows.digest, rows.renderer, request.home,
         trainer=training, on_event=on_event,
     )  # fmt: skip
     return _adapter_target(request, base, adapter, trained_now=trained_now)
