@@ -74,6 +74,13 @@ class World:
     def merged(self) -> Path:
         return merge_adapter(self.base, self.adapter, self.home, dtype="float32", on_event=quiet)
 
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of a reply, without the stop token at its end."""
+        tokenizer = Tokenizer.from_file(str(self.base.path / "tokenizer.json"))
+        written = ids[:-1] if ids and ids[-1] == self.stop else ids
+        text: str = tokenizer.decode(written, skip_special_tokens=False)
+        return text
+
     def canary(self) -> dict[str, Any]:
         canary: dict[str, Any] = json.loads((self.merged() / "canary.json").read_text(encoding="utf-8"))
         return canary

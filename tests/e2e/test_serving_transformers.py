@@ -45,9 +45,15 @@ def test_batched_greedy_equals_one_at_a_time(engine, world):
 
 
 def test_the_base_answers_beside_the_adapter(engine, world):
-    whole = "".join(chat_stream(engine, world.prompts[0], [world.stop], Decoding(max_tokens=16), base=True))
-    assert "Paris" in whole
-    assert world.reference["base_greedy"][0] != world.reference["greedy"][0]
+    pairs = list(zip(world.reference["base_greedy"], world.reference["greedy"], strict=True))
+    number = next(number for number, (plain, adapted) in enumerate(pairs) if plain != adapted)
+    decoding = Decoding(max_tokens=16)
+    plain, adapted = (
+        "".join(chat_stream(engine, world.prompts[number], [world.stop], decoding, base=base)) for base in (True, False)
+    )
+    assert plain == world.decode(pairs[number][0])
+    assert adapted == world.decode(pairs[number][1])
+    assert plain != adapted
 
 
 def test_beam_search_equals_the_reference(engine, world):

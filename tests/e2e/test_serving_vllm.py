@@ -17,7 +17,7 @@ import pytest
 from serving_world import GRAMMARS, SCHEMA, World, build, generate, quiet
 
 from harness.errors import EngineError
-from harness.serving import check_applied, chat_stream
+from harness.serving import chat_stream, check_applied
 from harness.types import Decoding, Grammar, Request, to_json
 
 pytestmark = pytest.mark.e2e
@@ -142,12 +142,23 @@ def test_the_death_of_the_engine_behind_the_server_is_told(engine, world):
     assert not any(process.is_running() for process in workers)
 
 
-def run_parent(world: World, folder: Path, **job) -> tuple[subprocess.Popen[bytes], Path]:
-    out = folder / "told.json"
-    data = {"base": to_json(world.base), "adapter": to_json(world.adapter), "out": str(out), "engine": "vllm"}
-    (folder / "job.json").write_text(json.dumps(data | job), encoding="utf-8")
-    script = Path(__file__).with_name("serving_parent.py")
-    return subprocess.Popen([sys.executable, str(script), str(folder / "job.json")]), out
+@pytest.fixture
+def run_parent(world, tmp_path):
+    """Start a run of its own; it is killed when the test ends, however it ends."""
+    started = []
+
+    def run(**job) -> tuple[subprocess.Popen[bytes], Path]:
+        out = tmp_path / "told.json"
+        data = {"base": to_json(world.base), "adapter": to_json(world.adapter), "out": str(out), "engine": "vllm"}
+        (tmp_path / "job.json").write_text(json.dumps(data | job), encoding="utf-8")
+        script = Path(__file__).with_name("serving_parent.py")
+        started.append(subprocess.Popen([sys.executable, str(script), str(tmp_path / "job.json")]))
+        return started[-1], out
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 def told(process: subprocess.Popen[bytes], out: Path) -> dict:
@@ -166,9 +177,9 @@ def all_gone(pids: list[int]) -> bool:
     return False
 
 
-def test_the_base_in_the_adapters_place_is_found_out_and_a_killed_parent_leaves_nothing(engine, world, tmp_path):
+def test_the_base_in_the_adapters_place_is_found_out_and_a_killed_parent_leaves_nothing(engine, world, run_parent):
     engine.close()  # one vLLM at a time
-    process, out = run_parent(world, tmp_path, mode="merged", canary=world.canary(), foreground=False)
+    process, out = run_parent(mode="merged", canary=world.canary(), foreground=False)
     what = told(process, out)
     assert "the adapter is not applied" in what["error"]
     assert len(what["family"]) >= 4  # supervisor, API server, engine core, worker
@@ -193,13 +204,13 @@ def test_lora_beside_its_base(engine, world, tmp_path):
         both.close()
 
 
-def test_foreground_answers_chat_clients_and_ends_with_ctrl_c(engine, world, tmp_path):
+def test_foreground_answers_chat_clients_and_ends_with_ctrl_c(engine, world, run_parent):
     from openai import AuthenticationError, OpenAI
 
     engine.close()
     turn = "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
     template = "{% for m in messages %}" + turn + "{% endfor %}{{ '<|im_start|>assistant\n' }}"
-    process, out = run_parent(world, tmp_path, mode="lora", foreground=True, template=template)
+    process, out = run_parent(mode="lora", foreground=True, template=template)
     what = told(process, out)
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     with OpenAI(base_url=what["url"], api_key=what["key"]) as client:
