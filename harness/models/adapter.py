@@ -43,9 +43,9 @@ def read_adapter(path: Path, base: Base | None, home: Home) -> Adapter:
         config = _json_object(path / ADAPTER_CONFIG)
         own = _json_object(path / HARNESS_FILE) if (path / HARNESS_FILE).is_file() else {}
         tensors = read_header(path / ADAPTER_WEIGHTS)
+        adapter = _describe(path, config, own.get("adapter"), home)
     except (ValueError, OSError) as error:
         raise ModelError(f"the adapter {path} is damaged", [Problem(str(error), str(path))]) from error
-    adapter = _describe(path, config, own.get("adapter"), home)
     problems = [*_unsupported(path, config, tensors), *(_mismatches(adapter, base, config, tensors) if base else [])]
     if problems:
         raise ModelError(f"the adapter {path} cannot be used", problems)
@@ -82,7 +82,10 @@ def _json_object(path: Path) -> dict[str, Any]:
 def _describe(path: Path, config: Mapping[str, Any], own: Mapping[str, Any] | None, home: Home) -> Adapter:
     found = adapter_hash(path, home)
     if own:
-        return replace(Adapter.from_json(own), path=path, content_hash=found)
+        try:
+            return replace(Adapter.from_json(own), path=path, content_hash=found)
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{HARNESS_FILE} does not describe an adapter: {error}") from None
     return Adapter(
         path=path,
         base_ref=str(config.get("base_model_name_or_path") or ""),

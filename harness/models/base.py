@@ -120,7 +120,6 @@ def _config_problems(path: Path) -> list[Problem]:
 
 def _weight_problems(path: Path) -> list[Problem]:
     files = sorted(path.glob("*.safetensors"))
-    index = path / "model.safetensors.index.json"
     if not files:
         pickles = sorted(file.name for pattern in ("*.bin", "*.pt", "*.pth") for file in path.glob(pattern))
         if pickles:
@@ -133,11 +132,17 @@ def _weight_problems(path: Path) -> list[Problem]:
             read_header(file)
         except (ValueError, OSError) as error:
             problems.append(Problem(str(error), str(file)))
-    if index.is_file():
-        shards = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
-        missing = sorted(shards - {file.name for file in files})
-        problems += [Problem(f"{name} is named in the index and missing", str(index)) for name in missing]
-    return problems
+    return [*problems, *_missing_shards(path / "model.safetensors.index.json", {file.name for file in files})]
+
+
+def _missing_shards(index: Path, files: set[str]) -> list[Problem]:
+    if not index.is_file():
+        return []
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return [Problem(f"the index of the weights cannot be read: {error}", str(index))]
+    return [Problem(f"{name} is named in the index and missing", str(index)) for name in sorted(shards - files)]
 
 
 def _converted(ref: str, source: Path, home: Home, report: OnEvent) -> Base:
