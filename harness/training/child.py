@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ def run(request: Mapping[str, Any], emit: Emit) -> Mapping[str, Any]:
     from harness.training.job import TrainJob
     from harness.training.loop import train
 
+    # bitsandbytes says at every 8-bit layer that it casts, and at import that it has no kernels from a hub: the last
+    # lines of the log are for what went wrong
+    getLogger("bitsandbytes").setLevel(ERROR)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # sums depend on how many threads share them: fixed by the machine, not by a variable somebody set
     torch.set_num_threads(max(1, cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
