@@ -6,10 +6,10 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint prove bench clean
+.PHONY: help setup quickstart test e2e lint prove bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv and install everything (done once; quick when nothing is left to do)
 	@$(PYTHON) setup/install.py $(if $(EXTRA),--extra $(EXTRA))
@@ -24,8 +24,11 @@ lint: setup ## ruff, mypy and the import rules
 	$(BIN)/mypy setup
 	$(BIN)/lint-imports
 
-test: setup lint ## lint and every test but the slow ones (at most 40 minutes on 2 cores)
-	$(BIN)/pytest tests -m "not slow" $(ARGS)
+test: setup lint ## lint, the unit tests and the plugin's own tests
+	$(BIN)/pytest tests -m "not slow and not e2e" $(ARGS)
+
+e2e: setup ## the tests that train and serve the real model (about 20 minutes on 2 cores)
+	$(BIN)/pytest tests -m e2e $(ARGS)
 
 prove: setup ## the slow tests: proofs, simulations, long loops
 	$(BIN)/pytest tests -m slow $(ARGS)

@@ -67,7 +67,6 @@ class LiveRun:
         job, wanted = self.job, self.plan.wanted
         job.prepare()
         run = Run(job.run_id, job.folder, job.target.label, self.mode, job.target.adapter)
-        self.replies = StoredReplies(run, job.store, job.key_context, job.reply)
         if self._run_file is not None:
             from harness.store import write_atomic
 
@@ -77,17 +76,13 @@ class LiveRun:
         requests = job.requests([(trial.case, trial.repeat) for trial in wanted])
         for trial, request in zip(wanted, requests, strict=True):
             trial.key = request.key
+        self.replies = StoredReplies(run, job.store, job.key_context, job.reply, wanted)
         self.filled = job.fill(requests)
         self.unclaimed = _unclaimed(self._generations, wanted) if self._generations else []
 
     def take(self, verdict: Verdict) -> None:
-        """Record a verdict; what was recorded survives a crash."""
-        from harness.store import JsonlWriter
-
+        """Record a verdict; in a quick stream of them, a moment later and several at once."""
         self.outcomes[verdict.outcome] += 1
-        if self._results is None:
-            self._results = JsonlWriter(self.job.folder / "results.jsonl")
-        self._results.write(verdict)
         if verdict.outcome == "fail":
             self._keep_failure(verdict)
         self._pending.append(verdict)
@@ -106,8 +101,13 @@ class LiveRun:
         self._failures.write(Failure(verdict, trial.case, generation))
 
     def flush(self) -> None:
-        """Bring pending verdicts into the run store."""
+        """Bring pending verdicts to disk; what is there survives a crash."""
+        from harness.store import JsonlWriter
+
         if self._pending:
+            if self._results is None:
+                self._results = JsonlWriter(self.job.folder / "results.jsonl")
+            self._results.write(*self._pending)
             self.job.record(self._pending)
         self._pending = []
         self._flushed = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -24,8 +25,11 @@ class Prefetch:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Prefetch, unless pytest itself is about to run no test."""
-        if self._state.role == "solo" and not session.config.option.collectonly and not collection_failed(session):
-            prefetch(self._state, Plan.of(session.items, self._state.settings.names_a_model))
+        if self._state.role != "solo" or session.config.option.collectonly or collection_failed(session):
+            return
+        gc.freeze()  # items and cases live until the end: the collector need not walk all of them again and again
+        prefetch(self._state, Plan.of(session.items, self._state.settings.names_a_model))
+        gc.freeze()
 
 
 def collection_failed(session: pytest.Session) -> bool:

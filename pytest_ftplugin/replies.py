@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,18 +51,27 @@ class Replies(Protocol):
         """Return one reply more, from the store or from the engine."""
 
 
+READ_AHEAD = 128
+"""One query for so many replies costs little more than one for a single reply."""
+
 Ask = Callable[["Case", int], "Generation"]
 
 
 class StoredReplies:
     """Replies of the run store, by content key; new ones through ``ask``."""
 
-    def __init__(self, run: Run, store: RunStore, keys: KeyContext, ask: Ask) -> None:
-        """``ask`` is the job's own in the controller, and a line to the controller in a worker."""
+    def __init__(self, run: Run, store: RunStore, keys: KeyContext, ask: Ask, expected: Sequence[Trial] = ()) -> None:
+        """``ask`` is the job's own in the controller, and a line to the controller in a worker.
+
+        ``expected`` are the trials in the order in which tests will probably read them, keys noted.
+        """
         self.run = run
         self._store = store
         self._keys = keys
         self._ask = ask
+        self._expected = expected
+        self._places = {trial.key: place for place, trial in enumerate(expected)}
+        self._ahead: dict[str, Generation] = {}
 
     def key(self, trial: Trial) -> str:
         """Return (and note on the trial) the key of its reply."""
@@ -77,7 +86,11 @@ class StoredReplies:
             EngineError: there is none.
         """
         key = self.key(trial)
-        found = self._store.generations([key]).get(key)
+        if key not in self._ahead:
+            place = self._places.get(key)
+            upcoming = [] if place is None else self._expected[place : place + READ_AHEAD]
+            self._ahead = self._store.generations([key, *(self.key(next_one) for next_one in upcoming)])
+        found = self._ahead.get(key)
         if found is None:
             from harness.errors import EngineError
 

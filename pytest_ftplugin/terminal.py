@@ -48,7 +48,7 @@ class Terminal:
             if closed:
                 self._show_late(event)
                 return
-            if printer is None:  # rich is loaded only when there is something to show
+            if printer is None:
                 printer = self._printer()
             printer(event)
 
@@ -60,14 +60,13 @@ class Terminal:
                 printer.close()
 
     def _printer(self) -> ProgressPrinter:
-        from rich.console import Console
-
         from harness.reporting.progress import Lines, ProgressPrinter, progress_printer
 
-        reporter = self._reporter
-        if reporter is None:
-            return ProgressPrinter(Lines(lambda _: None))
-        reporter.ensure_newline()
+        if self._reporter is None or not sys.stdout.isatty():
+            return ProgressPrinter(Lines(self.line))  # without rich, which takes a moment to load
+        from rich.console import Console
+
+        self._reporter.ensure_newline()
         return progress_printer(Console(file=sys.stdout))
 
     def _show_late(self, event: Mapping[str, Any]) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self
 
 from harness.data import Renderer
 from harness.errors import DataError, HarnessError, Problem
 from harness.protocols import Engine, OnEvent
 from harness.store import RunStore
 from harness.types import Generation, Reply, Request
+
+_TOGETHER = 256
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,59 @@ def render_requests(requests: Sequence[Request], renderer: Renderer) -> list[Req
     return rendered
 
 
+class _Writer:
+    """Stores replies in a thread of its own: what lands while one is being written goes to disk together.
+
+    A reply is on disk milliseconds after it landed, and a burst of them costs few transactions.
+    """
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._queue: SimpleQueue[Generation | None] = SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._write, name="reply-writer", daemon=True)
+
+    def put(self, generation: Generation) -> None:
+        """Hand over a reply.
+
+        Raises:
+            StoreError: an earlier one could not be stored.
+        """
+        self._raise()
+        self._queue.put(generation)
+
+    def _write(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while not self._queue.empty() and len(batch) < _TOGETHER:
+                following = self._queue.get()
+                if following is None:
+                    self._queue.put(None)
+                    break
+                batch.append(following)
+            try:
+                self._store.put_generations(batch)
+            except BaseException as error:  # it is raised where replies are handed over
+                self._error = error
+                return
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.put(None)
+        self._thread.join()
+        if error is None:
+            self._raise()
+
+
 def generate_missing(
     requests: Sequence[Request],
     engine: Engine,
@@ -94,7 +153,7 @@ def generate_missing(
     def keep(request: Request, reply: Reply) -> None:
         nonlocal landed, failed, prompt, completion
         generation = generation_of(request, reply, model_hash)
-        store.put_generation(generation)
+        writer.put(generation)
         landed += 1
         failed += generation.error is not None
         prompt += generation.prompt_tokens
@@ -106,6 +165,7 @@ def generate_missing(
         })  # fmt: skip
 
     on_event({"event": "generate_start", "total": len(requests)})
-    engine.generate(requests, keep)
+    with _Writer(store) as writer:
+        engine.generate(requests, keep)
     on_event({"event": "generate_end", "total": len(requests), "errors": failed, "seconds": clock() - started})
     return failed, prompt, completion

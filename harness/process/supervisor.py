@@ -28,7 +28,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _parents() -> Iterator[tuple[int, int]]:
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+    for entry in os.listdir("/proc") if sys.platform == "linux" else ():
         if entry.isdigit():
             try:
                 with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> int:
 
     threading.Thread(target=watch_parent, daemon=True).start()
     try:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=default_signals)  # noqa: PLW1509
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=default_signals)
     except OSError as error:
         print(f"cannot start {command[0]}: {error}", file=sys.stderr, flush=True)  # noqa: T201
         return 127

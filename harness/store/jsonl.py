@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from harness.errors import StoreError
 from harness.store.disk import saving, write_atomic
-from harness.types import to_json
+from harness.store.encode import compact_json
 
 
 class JsonlWriter:
@@ -101,7 +101,7 @@ def read_jsonl(path: Path) -> Iterator[Any]:
 
 def _line(value: Any) -> bytes:
     # a lone surrogate, which a model can produce, has no UTF-8: ASCII escapes carry it
-    return json.dumps(to_json(value), separators=(",", ":")).encode("ascii") + b"\n"
+    return compact_json(value).encode("ascii") + b"\n"
 
 
 def _mend_tail(path: Path) -> None:

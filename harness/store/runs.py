@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeVar
 
 from harness.errors import StoreError
 from harness.store.database import database_errors, open_database
+from harness.store.encode import compact_json
 from harness.store.processes import ProcessMark
 from harness.types import Generation, Outcome, Verdict, to_json
 
@@ -160,7 +161,7 @@ class RunStore:
     def put_generations(self, generations: Iterable[Generation]) -> None:
         """Store many replies at once, all or none."""
         now = time.time()
-        rows = [(g.key, int(g.error is not None), now, _dump(g)) for g in generations]
+        rows = [(g.key, int(g.error is not None), now, compact_json(g)) for g in generations]
         with self._transaction():
             self._database.executemany(
                 "INSERT OR IGNORE INTO generations (key, failed, created, body) VALUES (?, ?, ?, ?)", rows
@@ -179,7 +180,7 @@ class RunStore:
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
         """Append verdicts, all or none."""
-        rows = [(v.run, _column(v.nodeid), v.outcome, _dump(v)) for v in verdicts]
+        rows = [(v.run, _column(v.nodeid), v.outcome, compact_json(v)) for v in verdicts]
         with self._transaction():
             self._database.executemany("INSERT INTO verdicts (run, nodeid, outcome, body) VALUES (?, ?, ?, ?)", rows)
 
@@ -239,10 +240,6 @@ class RunStore:
 def _column(text: str) -> str:
     """Return ``text`` without what UTF-8 cannot hold: a test file's name may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _dump(noun: Generation | Verdict) -> str:
-    return json.dumps(to_json(noun), separators=(",", ":"))
 
 
 def _run(row: Sequence[Any]) -> Run:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import struct
 import sys
@@ -121,7 +122,10 @@ class Project:
 
     def run(self, *args: str, base_only: bool = True) -> pytest.RunResult:
         """Run pytest in this process, over the base unless told otherwise."""
-        return self.pytester.runpytest_inprocess(*self._args(args, base_only))
+        try:
+            return self.pytester.runpytest_inprocess(*self._args(args, base_only))
+        finally:
+            gc.unfreeze()  # this process goes on, unlike a user's
 
     def run_apart(self, *args: str, base_only: bool = True, timeout: float = 120) -> pytest.RunResult:
         """Run pytest in a process of its own."""

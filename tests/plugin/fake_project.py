@@ -62,6 +62,7 @@ class FakeEngine:
             if script.get("die_after") == number:
                 raise EngineError("the fake engine died", ["out of cheese"])
             if script.get("kill_after") == number:
+                time.sleep(0.5)
                 os.kill(os.getpid(), 9)
             if "hang_after" in script and script["hang_after"] == number:
                 log("hanging")
