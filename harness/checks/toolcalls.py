@@ -214,7 +214,11 @@ def _closest(path: str, value: Any, options: list[Any]) -> list[str]:
     alike = [part for part, option in zip(found, options, strict=True) if type(option) is type(value)]
     if alike and isinstance(value, dict | list):
         return min(alike, key=len)
-    return [f"{path} is {shown(value)}, expected {_either([o for o in options if o != LEFT_OUT] or options)}"]
+    wanted = [option for option in options if option != LEFT_OUT]
+    alternatives = [_either(wanted)] if wanted else []
+    if LEFT_OUT in options:
+        alternatives.append("to be left out")
+    return [f"{path} is {shown(value)}, expected {' or '.join(alternatives)}"]
 
 
 def _differences(path: str, value: Any, option: Any) -> list[str]:

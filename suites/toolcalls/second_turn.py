@@ -1,12 +1,11 @@
 """What the second turn needs: the cases whose function is here for real, the prompt, the number in words."""
 
-import json
 import math
 import re
 from dataclasses import replace
 
 from harness.checks import Check
-from harness.types import Case, Message, ToolCall
+from harness.types import Case, Message
 from suites.toolcalls import rows
 from suites.toolcalls.stubs import STUBS
 
@@ -16,13 +15,15 @@ def stubbed_cases() -> list[Case]:
     return [case for case in rows.eval_cases() if case.expected["name"] in STUBS and len(case.meta["functions"]) == 1]
 
 
-def second_turn(case: Case, call: ToolCall, result: float) -> Case:
-    """Return the same conversation without the instruction to reply in JSON, and with the result at its end."""
-    asked = [message for message in case.messages if message.role != "system"]
-    called = json.dumps({"name": call.name, "arguments": call.arguments}, ensure_ascii=False)
-    handed_back = f"{case.expected['name']} returned {result:.6g}. Answer my question in one sentence."
-    turns = (*asked, Message("assistant", called), Message("user", handed_back))
-    return replace(case, id=f"{case.id}+result", messages=turns, grammar=None)
+def second_turn(case: Case, result: float) -> Case:
+    """Return the prompt that hands the result back with the question and asks for words.
+
+    The call itself is not repeated: a model that was trained on calls alone copies the call it reads
+    there instead of answering.
+    """
+    question = case.messages[-1].content
+    asked = f"{question} (The function {case.expected['name']} returned {result:.6g}.) Answer in one sentence."
+    return replace(case, id=f"{case.id}+result", messages=(Message("user", asked),), grammar=None)
 
 
 def mentions(text: str, number: float) -> Check:

@@ -25,4 +25,4 @@ def test_answers_with_the_result(case: Case, generation: Generation, engine: Ask
     call = read_call(generation)
     assert isinstance(call, ToolCall)
     result = STUBS[name](**call.arguments)
-    assert mentions(engine.reply(second_turn(case, call, result)).text, result)
+    assert mentions(engine.reply(second_turn(case, result)).text, result)

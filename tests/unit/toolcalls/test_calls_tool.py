@@ -220,12 +220,15 @@ class TestAnswers:
         [
             ({"base": 11}, "base is 11, expected 10 or 12"),
             ({"height": True}, "height is true, expected 5.0"),
-            ({"unit": "m"}, 'unit is "m", expected "cm"'),
+            ({"unit": "m"}, 'unit is "m", expected "cm" or to be left out'),
             ({"units": "cm"}, 'units is "cm", expected to be left out (nearest: unit)'),
         ],
     )
     def test_difference_is_one_sentence(self, change, expected):
         assert reason(calls_tool(call(**{"base": 10, "height": 5, **change}), answers=ANSWERS)) == expected
+
+    def test_argument_that_has_no_other_answer_than_being_left_out(self):
+        assert reason(calls_tool(call(unit="m"), answers={"unit": [""]})) == 'unit is "m", expected to be left out'
 
     def test_missing_argument_says_what_was_expected(self):
         assert reason(calls_tool(call(base=10), answers=ANSWERS)) == "height is missing, expected 5.0"
