@@ -146,6 +146,8 @@ class TrainJob:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Laid over the child's environment."""
 
+    stop_below_loss: float = 0.0
+    """Stop after a step with a lower loss; 0: never."""
     recall: bool = False
     """After training, measure how many training rows the model now knows by heart (``--overfit``)."""
 

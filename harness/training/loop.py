@@ -70,8 +70,10 @@ def train(
         run.meter.add(batches, time.monotonic() - step_began)
         run.losses.append(loss)
         run.watchdog.see(loss, step)
+        if loss < job.stop_below_loss:
+            run.stopped = f"the loss fell below {job.stop_below_loss:g} at step {step}"
         logged_loss, logged_tokens = logged_loss + loss * trained_tokens, logged_tokens + trained_tokens
-        if step % job.logging_steps == 0 or step == run.plan.steps:
+        if step % job.logging_steps == 0 or step == run.plan.steps or run.stopped:
             log_step(run, step, logged_loss / logged_tokens, rate, norm)
             logged_loss, logged_tokens = 0.0, 0
         if step in run.plan.eval_at:

@@ -247,6 +247,14 @@ def test_overfitting_learns_rows_by_heart(job, run_job):
     assert figures["recall"]["loss"] < figures["losses"][0] / 2
 
 
+def test_stopping_when_nothing_is_left_to_learn(job, run_job):
+    job = replace(with_optim(job, learning_rate=3e-2), num_epochs=50, logging_steps=100, stop_below_loss=4.0)
+    figures, _, events = run_job(job, make_rows(4))
+    assert figures["losses"][-1] < 4.0 <= min(figures["losses"][:-1])
+    assert figures["stopped"] == f"the loss fell below 4 at step {figures['steps']}"
+    assert [event["step"] for event in events if event["event"] == "step"] == [figures["steps"]]
+
+
 def test_recall_of_a_model_that_learned_nothing(job, run_job):
     figures, _, _ = run_job(with_optim(replace(job, max_steps=1, recall=True), learning_rate=1e-30), make_rows(3))
     assert figures["recall"]["exact_rows"] == 0
