@@ -37,5 +37,11 @@ def serve(
 
     with progress_printer(error_console()) as on_event:
         opened = open_target(target, base_model, engine, Home.find(home), reports, on_event)
-        template = opened.renderer.template_text
-        serve_foreground(opened.engine, template=template, port=port, on_event=on_event, on_ready=ready)
+        serve_foreground(
+            opened.engine,
+            template=opened.renderer.template_text,
+            stop_ids=opened.renderer.stop_ids,
+            port=port,
+            on_event=on_event,
+            on_ready=ready,
+        )

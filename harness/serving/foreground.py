@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.errors import EngineError
 from harness.protocols import OnEvent
 from harness.serving.local import LocalEngine
-from harness.serving.server import Address
+from harness.serving.server import Address, ChatFormat
 from harness.types import Decoding, Request
 
 
@@ -28,21 +28,22 @@ def serve_foreground(
     engine: LocalEngine,
     *,
     template: str | None,
+    stop_ids: Sequence[int] = (),
     port: int = 0,
     on_event: OnEvent,
     on_ready: Callable[[Served], None],
 ) -> None:
     """Serve ``engine`` (unstarted) OpenAI-compatibly on 127.0.0.1 until Ctrl-C; ``port`` 0 takes a free one.
 
-    ``template`` is the jinja text with which chat requests are rendered. The key is made anew for each start and is
-    told to ``on_ready`` only.
+    ``template`` is the jinja text with which chat requests are rendered, ``stop_ids`` end their replies. The key is
+    made anew for each start and is told to ``on_ready`` only.
 
     Raises:
         EngineError: the port is taken, the engine did not come up, or it died.
     """
     address = Address(port=free_port(port), key=secrets.token_urlsafe(24))
     try:
-        engine.start_public(on_event, address, template)
+        engine.start_public(on_event, address, ChatFormat(template, tuple(stop_ids)) if template else None)
         on_ready(Served(address.url, address.key or "", tuple(engine.served_names)))
         while True:
             engine.server.check_alive("while serving")

@@ -16,7 +16,7 @@ from harness.serving.client import open_socket_client, post, stream_text
 from harness.serving.dispatch import Dispatcher
 from harness.serving.plan import ServePlan
 from harness.serving.probe import check_grammar_binds
-from harness.serving.server import Address, Command, ModelServer
+from harness.serving.server import Address, ChatFormat, Command, ModelServer
 from harness.serving.wire import completion_body, error_text, read_completion, read_scores, score_body
 from harness.types import Adapter, Base, Reply, Request
 
@@ -49,8 +49,8 @@ class LocalEngine(ABC):
         """The engine's name."""
 
     @abstractmethod
-    def command(self, address: Address, model: Path, template: str | None) -> Command:
-        """Return argv and environment of the server; ``template`` (jinja text) is for chat requests of others."""
+    def command(self, address: Address, model: Path, chat: ChatFormat | None) -> Command:
+        """Return argv and environment of the server; ``chat`` is for the requests of other people's clients."""
 
     @abstractmethod
     def refusal(self, request: Request) -> str | None:
@@ -92,15 +92,15 @@ class LocalEngine(ABC):
         assert self.server.address.socket is not None
         self._client = open_socket_client(self.server.address.socket, self.plan.concurrency, None)
 
-    def start_public(self, on_event: OnEvent, address: Address, template: str | None) -> None:
+    def start_public(self, on_event: OnEvent, address: Address, chat: ChatFormat | None) -> None:
         """Start for other people's clients: on a port of the loopback, with chat completions."""
-        self._start_server(on_event, address, template)
+        self._start_server(on_event, address, chat)
 
-    def _start_server(self, on_event: OnEvent, address: Address | None, template: str | None) -> None:
+    def _start_server(self, on_event: OnEvent, address: Address | None, chat: ChatFormat | None) -> None:
         model = self._model_folder()
         try:
             self.server.start(
-                lambda where: self.command(where, model, template),
+                lambda where: self.command(where, model, chat),
                 self.served_names,
                 self.plan.start_timeout,
                 on_event,

@@ -35,6 +35,15 @@ Command = tuple[Sequence[str], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
+class ChatFormat:
+    """How a server renders the chat requests of other people's clients, and what ends its replies."""
+
+    template: str
+    """Jinja text."""
+    stop_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Address:
     """Where a server answers: a unix socket, or a port of the loopback with a key."""
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from harness.serving.local import LocalEngine
-from harness.serving.server import Address, Command
+from harness.serving.server import Address, ChatFormat, Command
 from harness.serving.transformers_server.job import KEY_VARIABLE, ServerJob
 from harness.types import Request
 
@@ -26,13 +26,13 @@ class TransformersEngine(LocalEngine):
         """See :class:`harness.protocols.Engine`."""
         return "transformers"
 
-    def command(self, address: Address, model: Path, template: str | None) -> Command:
+    def command(self, address: Address, model: Path, chat: ChatFormat | None) -> Command:
         """Return argv and environment of our own server."""
-        job = self.job(address, model, template)
+        job = self.job(address, model, chat)
         argv = [sys.executable, "-m", "harness.serving.transformers_server", job.dump()]
         return argv, ENVIRONMENT | ({KEY_VARIABLE: address.key} if address.key else {})
 
-    def job(self, address: Address, model: Path, template: str | None) -> ServerJob:
+    def job(self, address: Address, model: Path, chat: ChatFormat | None) -> ServerJob:
         """Return what the server is told."""
         lora = self.plan.mode == "lora" and self.adapter is not None
         return ServerJob(
@@ -46,7 +46,7 @@ class TransformersEngine(LocalEngine):
             batch_size=self.plan.concurrency,
             socket=str(address.socket) if address.socket else None,
             port=address.port,
-            template=template,
+            template=chat.template if chat else None,
         )
 
     def refusal(self, request: Request) -> str | None:

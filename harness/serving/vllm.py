@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.errors import EngineError
 from harness.serving.local import LocalEngine
-from harness.serving.server import Address, Command
+from harness.serving.server import Address, ChatFormat, Command
 from harness.types import Adapter, Request
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -23,17 +23,15 @@ class VllmEngine(LocalEngine):
         """See :class:`harness.protocols.Engine`."""
         return "vllm"
 
-    def command(self, address: Address, model: Path, template: str | None) -> Command:
+    def command(self, address: Address, model: Path, chat: ChatFormat | None) -> Command:
         """Return argv and environment of vLLM's own server."""
         argv = [*self.arguments(model), "--disable-uvicorn-access-log", "--uvicorn-log-level", "warning"]
         env = self.environment()
         if address.socket is not None:
             return [*argv, "--uds", str(address.socket)], env
         argv += ["--host", "127.0.0.1", "--port", str(address.port)]
-        if template is not None and self.server.folder is not None:
-            file = self.server.folder / "template.jinja"
-            file.write_text(template, encoding="utf-8")
-            argv += ["--chat-template", str(file)]
+        if chat is not None and self.server.folder is not None:
+            argv += _chat_arguments(chat, self.server.folder)
         return argv, env | ({"VLLM_API_KEY": address.key} if address.key else {})
 
     def arguments(self, model: Path) -> list[str]:
@@ -86,6 +84,15 @@ class VllmEngine(LocalEngine):
             return []
         module = json.dumps({"name": self.model, "path": str(self.adapter.path), "base_model_name": self.base_model})
         return ["--enable-lora", "--max-lora-rank", str(lora_rank(self.adapter)), "--lora-modules", module]
+
+
+def _chat_arguments(chat: ChatFormat, folder: Path) -> list[str]:
+    """Write the template, and a generation config that holds its stops and nothing else."""
+    template = folder / "template.jinja"
+    template.write_text(chat.template, encoding="utf-8")
+    config = {"eos_token_id": list(chat.stop_ids)}
+    (folder / "generation_config.json").write_text(json.dumps(config), encoding="utf-8")
+    return ["--chat-template", str(template), "--generation-config", str(folder)]
 
 
 def lora_rank(adapter: Adapter) -> int:

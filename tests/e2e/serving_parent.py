@@ -34,6 +34,7 @@ def main(job: SimpleNamespace) -> None:
         serve_foreground(
             engine,
             template=job.template,
+            stop_ids=job.stop_ids,
             on_event=lambda event: None,
             on_ready=lambda served: tell(url=served.url, key=served.key, models=served.models),
         )

@@ -210,7 +210,7 @@ def test_foreground_answers_chat_clients_and_ends_with_ctrl_c(engine, world, run
     engine.close()
     turn = "{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}"
     template = "{% for m in messages %}" + turn + "{% endfor %}{{ '<|im_start|>assistant\n' }}"
-    process, out = run_parent(mode="lora", foreground=True, template=template)
+    process, out = run_parent(mode="lora", foreground=True, template=template, stop_ids=[world.stop])
     what = told(process, out)
     messages = [{"role": "user", "content": "What is the capital of France?"}]
     with OpenAI(base_url=what["url"], api_key=what["key"]) as client:

@@ -31,6 +31,7 @@ class ServedModel:
         self.job = job
         self.tokenizer: Any = AutoTokenizer.from_pretrained(job.model)
         model: Any = AutoModelForCausalLM.from_pretrained(job.model, dtype=getattr(torch, job.dtype))
+        self.end_ids = _end_ids(self.tokenizer, model)
         # the folder's generation_config.json would slip its own penalties into greedy decoding
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._peft: Any = None
@@ -41,16 +42,10 @@ class ServedModel:
         self.model = model.to(job.device).eval()
         self._guidance: Any = None
 
-    @property
-    def eos_id(self) -> int | None:
-        """The tokenizer's own end: always a stop, as in vLLM, and the one token that a finished grammar allows."""
-        return None if self.tokenizer.eos_token_id is None else int(self.tokenizer.eos_token_id)
-
     def answer(self, batch: Sequence[Ask]) -> list[Answer]:
         """Answer rows that share a batch key, in order."""
         for ask in batch:
-            if self.eos_id is not None and self.eos_id not in ask.stop_ids:
-                ask.stop_ids = [*ask.stop_ids, self.eos_id]
+            ask.stop_ids = list(dict.fromkeys([*ask.stop_ids, *self.end_ids]))
         with torch.inference_mode(), self._as_asked(batch[0].model):
             return [self._score(ask) for ask in batch] if batch[0].score else self._generate(batch)
 
@@ -150,3 +145,13 @@ class ServedModel:
         logits = self.model(input_ids=ids).logits[0, :-1].float()
         logprobs = torch.log_softmax(logits, dim=-1).gather(1, ids[0, 1:, None])[:, 0]
         return Answer("", [], "length", prompt_logprobs=logprobs.tolist())
+
+
+def _end_ids(tokenizer: Any, model: Any) -> list[int]:
+    """Return the model's own ends, which stop a reply always, as in vLLM.
+
+    The tokenizer's is also the one token that a finished grammar allows.
+    """
+    configured = model.generation_config.eos_token_id
+    ends = [tokenizer.eos_token_id, *(configured if isinstance(configured, list) else [configured])]
+    return [int(token) for token in dict.fromkeys(ends) if token is not None]

@@ -130,7 +130,7 @@ class StubEngine(LocalEngine):
     def name(self) -> str:
         return "stub"
 
-    def command(self, address, model, template):
+    def command(self, address, model, chat):
         lora = self.plan.mode == "lora"
         job = ServerJob(
             model=str(model),
@@ -143,7 +143,7 @@ class StubEngine(LocalEngine):
             batch_size=4,
             socket=str(address.socket) if address.socket else None,
             port=address.port,
-            template=template,
+            template=chat.template if chat else None,
         )
         env = {"HARNESS_SERVE_KEY": address.key} if address.key else {}
         return [sys.executable, str(Path(__file__).with_name("stub_child.py")), job.dump(), self.behaviour], env
