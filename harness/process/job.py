@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 import time
 import traceback
@@ -118,7 +119,8 @@ def job_main(work: Callable[[Mapping[str, Any], Emit], Mapping[str, Any]]) -> No
         traceback.print_exc()
         emit({"event": "error", "kind": _kind(error), "message": _message(error)})
         sys.exit(1)
-    emit({"event": "result", "result": dict(result)})
+    if os.environ.get("RANK", "0") == "0":  # of several processes under one launcher, the first speaks for all
+        emit({"event": "result", "result": dict(result)})
 
 
 def _kind(error: BaseException) -> Kind:
