@@ -79,9 +79,11 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    # another process may be making the store just now, all in one transaction: whoever has seen its tables and then
+    # asks for its mark finds it; asked the other way round, a store of ours could look like somebody else's
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{path} is a database, but not a run store of the harness: choose another --home")
     if version > len(STEPS):

@@ -5,7 +5,9 @@ import json
 import os
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -336,6 +338,24 @@ def test_processes_that_open_a_new_store_at_once(path, start):
     assert len(keys) == 120
     with RunStore(path) as store:
         assert set(store.generations(keys)) == set(keys)
+
+
+def test_a_store_that_another_process_makes_while_this_one_looks(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as looking:
+        seen = []
+
+        class Interrupted:
+            """Lets the other process make the store after the first question, whichever that is."""
+
+            def execute(self, statement):
+                answer = looking.execute(statement).fetchone()
+                if not seen:
+                    RunStore(path).close()
+                seen.append(statement)
+                return SimpleNamespace(fetchone=lambda: answer)
+
+        assert database._version(Interrupted(), path) in (0, len(database.STEPS))
 
 
 # ----------------------------------------------------------------- damage
