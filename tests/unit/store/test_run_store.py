@@ -340,19 +340,20 @@ def test_processes_that_open_a_new_store_at_once(path, start):
         assert set(store.generations(keys)) == set(keys)
 
 
-def test_a_store_that_another_process_makes_while_this_one_looks(path):
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_store_that_another_process_makes_while_this_one_looks(path, after):
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as looking:
         seen = []
 
         class Interrupted:
-            """Lets the other process make the store after the first question, whichever that is."""
+            """Lets the other process make the store between two of the questions."""
 
             def execute(self, statement):
                 answer = looking.execute(statement).fetchone()
-                if not seen:
-                    RunStore(path).close()
                 seen.append(statement)
+                if len(seen) == after:
+                    RunStore(path).close()
                 return SimpleNamespace(fetchone=lambda: answer)
 
         assert database._version(Interrupted(), path) in (0, len(database.STEPS))
