@@ -72,7 +72,9 @@ def test_contradictions(problems, adapter, extra, said, line):
     ],
 )
 def test_what_looks_like_a_contradiction_and_is_none(load, adapter, extra):
-    load(text=config(adapter, extra))
+    loaded = load(text=config(adapter, extra))
+    assert loaded.adapter == adapter
+    assert loaded.model_fields_set >= {"base_model", "adapter", "datasets"}
 
 
 def test_two_templates_for_the_same_rows(problems):

@@ -87,13 +87,15 @@ def test_trained_once_and_found_again(world):
 
 
 def test_rows_are_not_encoded_when_it_is_there(world):
-    world.find()
+    first = world.find()
     config = world.config()
 
     def encode():
         raise AssertionError("encoded again")
 
-    train_or_find(config, world.base, encode, "d", Template, world.home, trainer=world.trainer, on_event=print)
+    again = train_or_find(config, world.base, encode, "d", Template, world.home, trainer=world.trainer, on_event=print)
+    assert again == first
+    assert len(world.trainer.jobs) == 1
 
 
 @pytest.mark.parametrize(
