@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # Thousands of assertions fail on the base: the table is the answer here, failures.jsonl holds each one in full.
 QUIET = ("-q", "--tb=no", "-r", "N")
-COMMAND = ("suites/", "--train-config", "configs/quickstart.yml", "--baseline", "base", *QUIET)
+COMMAND = ("suites/", "--train-config", "configs/quickstart.yml", *QUIET, "--baseline", "base")
 COMPLETED = (0, 1)
 
 
