@@ -27,8 +27,10 @@ EngineFactory = Callable[[Target, RunRequest], "Engine | None"]
 
 
 def new_run_id() -> str:
-    """Return a run id that sorts by time and is unlike any other."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    """Return a run id that sorts by time, to the millisecond, and is unlike any other."""
+    now = time.time()
+    milliseconds = int(now * 1000) % 1000
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{milliseconds:03d}{secrets.token_hex(2)}"
 
 
 class JobSession:
