@@ -64,6 +64,10 @@ class GrammarError(InputError):
     """A grammar or schema that the chosen backend cannot enforce."""
 
 
+class Unscored(HarnessError):
+    """A test, a check or a judge cannot say whether the reply is good: neither a pass nor a fail."""
+
+
 class StoreError(HarnessError):
     """A cache entry, lock or database that cannot be used."""
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import EngineError
+from harness.errors import EngineError, Unscored
 from pytest_ftplugin.trial import trial_of
-from pytest_ftplugin.verdicts import Unscored, note_phase, verdict_data
+from pytest_ftplugin.verdicts import note_phase, verdict_data
 
 if TYPE_CHECKING:
     from pytest_ftplugin.session import State

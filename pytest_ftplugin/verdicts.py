@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import EngineError, HarnessError
+from harness.errors import EngineError, HarnessError, Unscored
 from pytest_ftplugin.trial import Trial
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ UNMARKED = frozenset(
 )
 """Marks that say how a test runs, not what kind of check it is: left out of verdicts."""
 REASON_LENGTH = 2000
-
-
-class Unscored(Exception):
-    """Raised by a test (or on reading a judgement) that cannot say whether the reply is good."""
 
 
 class RequestRefused(EngineError):

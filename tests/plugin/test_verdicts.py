@@ -9,7 +9,7 @@ def test_outcomes(project):
         """
         import pytest
         from harness.errors import EngineError
-        from pytest_ftplugin.verdicts import Unscored
+        from harness.errors import Unscored
         pytestmark = pytest.mark.cases("cases.jsonl")
         @pytest.fixture
         def broken(): raise OSError("no disk")
