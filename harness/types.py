@@ -21,6 +21,20 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "error"
 GrammarKind = Literal["json", "regex", "choice", "lark"]
 DecodeMode = Literal["greedy", "grammar"]
 AdapterKind = Literal["lora", "qlora"]
+Optimizer = Literal[
+    "adamw_torch",
+    "adamw_torch_fused",
+    "adamw_bnb_8bit",
+    "adamw_8bit",
+    "paged_adamw_32bit",
+    "paged_adamw_8bit",
+    "adafactor",
+    "sgd",
+]
+Schedule = Literal[
+    "cosine", "cosine_with_min_lr", "linear", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
+]
+"""The course of the learning rate; names are axolotl's and transformers'."""
 
 
 def to_json(value: Any) -> Any:

@@ -1,26 +1,12 @@
 """The training run: batches, steps, optimizer, schedule."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from harness.config.fields import Flag, Int, Number, Section, Seed, key
-
-Optimizer = Literal[
-    "adamw_torch",
-    "adamw_torch_fused",
-    "adamw_bnb_8bit",
-    "adamw_8bit",
-    "paged_adamw_32bit",
-    "paged_adamw_8bit",
-    "adafactor",
-    "sgd",
-]
-Scheduler = Literal[
-    "cosine", "cosine_with_min_lr", "linear", "polynomial", "inverse_sqrt", "constant", "constant_with_warmup"
-]
-
+from harness.types import Optimizer, Schedule
 
 _CLASS = re.compile(r"[^:]+:[A-Za-z_]\w*")
 
@@ -61,7 +47,7 @@ class TrainingSection(Section):
     adam_beta2: Number = key("Decay of Adam's second moment.", 0.999, affects="weights", ge=0, lt=1)
     adam_epsilon: Number = key("Adam's epsilon.", 1e-8, affects="weights", gt=0)
     max_grad_norm: Number = key("Longer gradients are clipped to this length; 0: never.", 1.0, affects="weights", ge=0)
-    lr_scheduler: Scheduler = key("Course of the learning rate after the warm-up.", "cosine", affects="weights")
+    lr_scheduler: Schedule = key("Course of the learning rate after the warm-up.", "cosine", affects="weights")
     cosine_min_lr_ratio: Number | None = key(
         "Share of the peak at which the cosine ends.", None, default_text="0", affects="weights", ge=0, le=1
     )

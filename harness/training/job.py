@@ -7,30 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from harness.types import AdapterKind
+from harness.types import AdapterKind, Optimizer, Schedule
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
-Schedule = Literal[
-    "cosine",
-    "cosine_with_min_lr",
-    "linear",
-    "polynomial",
-    "inverse_sqrt",
-    "constant",
-    "constant_with_warmup",
-]
-OptimizerName = Literal[
-    "adamw_torch",
-    "adamw_torch_fused",
-    "adamw_bnb_8bit",
-    "adamw_8bit",
-    "paged_adamw_32bit",
-    "paged_adamw_8bit",
-    "adafactor",
-    "sgd",
-]
-
-
 LATEST = "latest"
 """In ``resume_from``: the newest checkpoint of this very training, if there is one."""
 
@@ -56,7 +35,7 @@ class LoraSpec:
 class OptimSpec:
     """Optimizer and learning-rate schedule; transformers' meaning of every field."""
 
-    name: OptimizerName = "adamw_torch_fused"
+    name: Optimizer = "adamw_torch_fused"
     learning_rate: float = 2e-4
     weight_decay: float = 0.0
     beta1: float = 0.9

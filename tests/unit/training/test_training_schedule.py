@@ -1,11 +1,14 @@
 import math
+from typing import get_args
 
 import pytest
 import torch
 from transformers import get_scheduler
 
 from harness.training.job import OptimSpec, TrainJob
+from harness.training.optimizers import BUILDERS
 from harness.training.schedule import learning_rate, plan
+from harness.types import Optimizer, Schedule
 
 STEPS = 37
 
@@ -33,6 +36,15 @@ def test_equals_transformers(name, theirs, options, warmup):
         assert learning_rate(optim, step, STEPS) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-9, abs=1e-15)
         optimizer.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize("schedule", get_args(Schedule))
+def test_every_schedule_of_a_config_has_a_rate(schedule):
+    assert learning_rate(OptimSpec(schedule=schedule, min_lr_ratio=0.1), STEPS - 1, STEPS) > 0
+
+
+def test_every_optimizer_of_a_config_can_be_built():
+    assert set(BUILDERS) == set(get_args(Optimizer))
 
 
 def test_warmup_ratio_is_rounded_up_and_gives_way_to_steps():
