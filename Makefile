@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test e2e lint prove bench clean
+.PHONY: help setup quickstart test unit e2e lint prove bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,17 +24,20 @@ lint: setup ## ruff, mypy and the import rules
 	$(BIN)/mypy setup
 	$(BIN)/lint-imports
 
-test: setup lint ## lint, the unit tests and the plugin's own tests
-	$(BIN)/pytest tests -m "not slow and not e2e" $(ARGS)
+test: setup lint ## lint, then every test but the slow ones; the last of them train and serve the real model
+	$(BIN)/pytest tests/unit tests/plugin tests/e2e -m "not slow" $(ARGS)
 
-e2e: setup ## the tests that train and serve the real model (about 20 minutes on 2 cores)
+unit: setup ## the tests that need no real model (3 minutes)
+	$(BIN)/pytest tests/unit tests/plugin -m "not slow and not e2e" $(ARGS)
+
+e2e: setup ## the tests that train and serve the real model
 	$(BIN)/pytest tests -m e2e $(ARGS)
 
-prove: setup ## the slow tests: proofs, simulations, long loops
+prove: setup ## the slow tests: proofs over all rows, kill loops
 	$(BIN)/pytest tests -m slow $(ARGS)
 
-bench: setup ## the benchmarks, one after another
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: setup ## the benchmarks, one after another; docs/benchmarks.md has their figures
+	@set -e; for name in plugin generation; do echo "== $$name"; $(BIN)/python -m tests.benchmarks.bench_$$name; done
 
 clean: ## remove caches and build files; .venv, .harness and reports stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info

@@ -67,6 +67,7 @@ class FakeEngine:
             if "hang_after" in script and script["hang_after"] == number:
                 log("hanging")
                 time.sleep(600)
+            time.sleep(script.get("pause", 0))
             log(f"request {request.case_id} {request.repeat} {request.decoding.mode} {bool(request.grammar)}")
             on_reply(request, self.answer(request, script))
 
