@@ -58,3 +58,12 @@ def test_generations_of_a_run_are_taken_as_they_are(project):
     project.run()
     failures = project.runs[-1] / "failures.jsonl"
     project.run("--generations", str(failures), "-k", "c1", base_only=False).assert_outcomes(failed=1, deselected=2)
+
+
+def test_a_reply_that_failed_several_tests_is_one_reply(project):
+    project.fake(default="no")
+    suite = (project.path / "test_suite.py").read_text()
+    project.suite(f"{suite}\ndef test_is_good(generation):\n    assert generation.text == 'good'\n")
+    project.run().assert_outcomes(failed=6)
+    failures = project.runs[-1] / "failures.jsonl"
+    project.run(f"--generations={failures}", base_only=False).assert_outcomes(failed=6)
