@@ -10,7 +10,6 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -297,6 +296,17 @@ class Reply:
     """Set when the engine refused or failed this one request; the text is then empty."""
 
 
+def _parsed(reply: str) -> Any:
+    __tracebackhide__ = True
+    try:
+        return json.loads(reply)
+    except ValueError as error:
+        problem = f"the reply is not JSON: {error}"
+    except RecursionError:
+        problem = "the reply is not JSON that can be read: it is nested too deeply"
+    raise AssertionError(f"{problem}\n{reply[:500]}")
+
+
 @dataclass(frozen=True)
 class Generation:
     """One stored reply of one served model to one case."""
@@ -316,17 +326,17 @@ class Generation:
     tool_calls: tuple[ToolCall, ...] = ()
     error: str | None = None
 
-    @cached_property
+    @property
     def json(self) -> Any:
-        """The reply parsed as JSON.
+        """The reply parsed as JSON, once.
 
         Raises:
             AssertionError: the reply is not JSON; the message shows where it stops being so.
         """
-        try:
-            return json.loads(self.text)
-        except ValueError as error:
-            raise AssertionError(f"the reply is not JSON: {error}\n{self.text[:500]}") from None
+        __tracebackhide__ = True  # pytest then points at the line of the test that reads this
+        if "_json" not in self.__dict__:  # functools.cached_property would leave a frame of its own in the traceback
+            self.__dict__["_json"] = _parsed(self.text)
+        return self.__dict__["_json"]
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

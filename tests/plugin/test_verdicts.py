@@ -8,8 +8,7 @@ def test_outcomes(project):
     project.suite(
         """
         import pytest
-        from harness.errors import EngineError
-        from harness.errors import Unscored
+        from harness.errors import EngineError, Unscored
         pytestmark = pytest.mark.cases("cases.jsonl")
         @pytest.fixture
         def broken(): raise OSError("no disk")
