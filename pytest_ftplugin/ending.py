@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +31,8 @@ class Ending:
         if state.engine_failed and exitstatus in COMPLETED:
             session.exitstatus = exitstatus = ENGINE_FAILED
         try:
-            state.live.finish(_status(exitstatus), {"exit_status": int(exitstatus), **_selection(session, state)})
+            info = {"exit_status": int(exitstatus), **_selection(session, state), **_grammar(state)}
+            state.live.finish(_status(exitstatus), info)
             self._tell_hooks()
         finally:
             state.close()
@@ -53,6 +55,10 @@ def _status(exitstatus: int) -> str:
     if exitstatus in COMPLETED:
         return "finished"
     return "interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "failed"
+
+
+def _grammar(state: State) -> dict[str, Any]:
+    return {"grammar": asdict(state.guided)} if state.guided is not None else {}
 
 
 def _selection(session: pytest.Session, state: State) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""The grammars that suites declare, read and checked while tests are collected."""
+"""The grammars that suites declare: read and checked while tests are collected, and counted."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,13 @@ _KINDS = ("json", "regex", "choice", "lark")
 class Grammars:
     """Grammars of marks, each read once, and each distinct grammar checked once."""
 
-    def __init__(self, engine: Callable[[], str]) -> None:
-        """``engine`` names the engine that will enforce them; asked when the first grammar is checked."""
+    def __init__(self, engine: Callable[[], str], configured: Callable[[], Grammar | None]) -> None:
+        """``engine`` names the engine that will enforce them; asked when the first grammar is checked.
+
+        ``configured`` is the config's grammar, for cases that declare none.
+        """
         self._engine = engine
+        self._configured = configured
         self._declared: dict[tuple[Path, str], Grammar] = {}
         self._checked: set[Grammar] = set()
 
@@ -45,13 +50,55 @@ class Grammars:
         from harness.serving import check_grammar
 
         for case in cases:
-            if case.grammar is None or case.grammar in self._checked:
+            grammar = case.grammar or self._configured()
+            if grammar is None or grammar in self._checked:
                 continue
             try:
-                check_grammar(case.grammar, self._engine())
+                check_grammar(grammar, self._engine())
             except GrammarError as error:
-                raise GrammarError(f"suite {case.suite}, case {case.id!r}: {error}") from None
-            self._checked.add(case.grammar)
+                place = f"suite {case.suite}, case {case.id!r}" if case.grammar else "decode.grammar of the config"
+                raise GrammarError(f"{place}: {error}") from None
+            self._checked.add(grammar)
+
+
+@dataclass(frozen=True)
+class Guided:
+    """How many of the cases whose replies are read are held to a grammar."""
+
+    constrained: int
+    free: int
+    free_suites: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cases: Iterable[Case], configured: Grammar | None) -> Guided:
+        """Count ``cases``, each once; the config's grammar holds where a case has none."""
+        distinct = {id(case): case for case in cases}.values()
+        free = [case for case in distinct if (case.grammar or configured) is None]
+        return cls(len(distinct) - len(free), len(free), tuple(dict.fromkeys(case.suite for case in free)))
+
+    def __str__(self) -> str:
+        """Return the counts as one line."""
+        if not self.free:
+            return f"grammar: {self.constrained} cases constrained"
+        where = ", ".join(suite for suite in self.free_suites if suite)
+        return f"grammar: {self.constrained} cases constrained, {self.free} without a grammar ran free" + (
+            f" (in {where})" if where else ""
+        )
+
+    def require(self, asked_by: str) -> None:
+        """Refuse a guided run that would guide nothing.
+
+        Raises:
+            GrammarError: no case has a grammar.
+        """
+        from harness.errors import GrammarError
+
+        if self.free and not self.constrained:
+            raise GrammarError(
+                f"{asked_by}, but none of the {self.free} selected cases has a grammar: every reply would be free",
+                hint='declare one: @pytest.mark.grammar(json="schema.json") (or regex=, choice=, lark=) on the test or'
+                " its module, `grammar` in a case's row, or decode.grammar in the config",
+            )
 
 
 def _read(args: tuple[Any, ...], kwargs: Mapping[str, Any], folder: Path) -> Grammar:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from pytest_ftplugin.grammars import Guided
 from pytest_ftplugin.plan import Plan
 from pytest_ftplugin.settings import HOW_TO_NAME_A_MODEL
 
@@ -66,6 +67,7 @@ def _open_run(state: State, plan: Plan) -> None:
     from pytest_ftplugin.live import LiveRun
     from pytest_ftplugin.others import run_others
 
+    state.guided = _guided(state, plan)
     state.columns = run_others(state, plan)
     with state.terminal.progress() as on_event:
         # known to the state before it does anything: whatever happens, the session's end closes it
@@ -73,6 +75,20 @@ def _open_run(state: State, plan: Plan) -> None:
         state.live.prefetch()
     state.replies = state.live.replies
     state.terminal.prefetched(state.live)
+
+
+def _guided(state: State, plan: Plan) -> Guided | None:
+    """Count what is held to a grammar, before anything is trained for it.
+
+    Raises:
+        GrammarError: nothing would be.
+    """
+    if state.mode != "grammar" or state.settings.generations is not None:
+        return None
+    guided = Guided.of((trial.case for trial in plan.wanted), state.configured_grammar)
+    by_option = state.settings.decode is not None
+    guided.require(f"--decode {state.settings.decode}" if by_option else "the config says decode.mode: grammar")
+    return guided
 
 
 def stop(state: State, error: HarnessError) -> NoReturn:

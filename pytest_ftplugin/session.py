@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_ftplugin.collection import CaseLoader
-from pytest_ftplugin.grammars import Grammars
+from pytest_ftplugin.grammars import Grammars, Guided
 from pytest_ftplugin.live import LiveRun
 from pytest_ftplugin.replies import RecordedReplies, Replies, Run
 from pytest_ftplugin.settings import Settings, read_settings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.config import RunConfig
     from harness.job import RunRequest
     from harness.reporting.terminal import Column, Tallies
-    from harness.types import DecodeMode, Verdict
+    from harness.types import DecodeMode, Grammar, Verdict
     from pytest_ftplugin.broker import Broker
     from pytest_ftplugin.replay import Replay
 
@@ -44,7 +44,9 @@ class State:
         self.handed: dict[str, Any] = getattr(config, "workerinput", {}).get(WORKER_KEY, {})
         """What the xdist controller hands to this worker."""
         self.loader = CaseLoader(self)
-        self.grammars = Grammars(lambda: self.engine_name)
+        self.grammars = Grammars(lambda: self.engine_name, lambda: self.configured_grammar)
+        self.guided: Guided | None = None
+        """What ``grammar`` mode holds to a grammar; None before the prefetch and in other modes."""
         self.terminal = Terminal(self)
         self.live: LiveRun | None = None
         """The run this process owns; None in xdist workers, before the prefetch, and in a replay."""
@@ -90,6 +92,12 @@ class State:
         if self.settings.decode is not None:
             return "greedy" if self.settings.decode == "greedy" else "grammar"
         return self.run_config.decode.mode if self.run_config else "greedy"
+
+    @cached_property
+    def configured_grammar(self) -> Grammar | None:
+        """The config's grammar, for cases that declare none."""
+        grammar = self.run_config.decode.grammar if self.run_config else None
+        return grammar.grammar() if grammar else None
 
     @cached_property
     def engine_name(self) -> str:

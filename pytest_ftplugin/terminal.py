@@ -166,6 +166,8 @@ class Summary:
         terminalreporter.section("model", sep="-")
         for line in comparison_table([*state.columns, Column(label, state.tallies)]):
             terminalreporter.write_line(line)
+        if state.guided is not None:
+            terminalreporter.write_line(str(state.guided), yellow=bool(state.guided.free))
         self._must_pass(terminalreporter)
         if run:
             terminalreporter.write_line(f"run {run.id}: {run.folder}")

@@ -36,6 +36,7 @@ def test_with_xdist(project):
 
 
 def test_both_decodings_of_both_models(project):
+    project.cases(grammar={"choice": ["yes", "no"]})
     path = project.trained()
     result = project.run_apart("--adapter=" + str(path), "--baseline", "base", "--decode", "both", base_only=False)
     result.assert_outcomes(passed=3)

@@ -1,3 +1,5 @@
+import json
+
 SUITE = """
 import pytest
 @pytest.mark.cases("cases.jsonl")
@@ -84,3 +86,67 @@ def test_a_case_may_bring_its_own(project):
     project.run("--decode", "grammar")
     [failure] = project.rows("failures.jsonl") or [{"case": {"grammar": {"text": '["a"]'}}}]
     assert failure["case"]["grammar"]["text"] == '["a"]'
+
+
+TWO_TESTS = """
+import pytest
+@pytest.mark.cases("cases.jsonl")
+@pytest.mark.grammar(choice=["yes"])
+def test_held(generation): pass
+@pytest.mark.cases("others/cases.jsonl")
+def test_free(generation): pass
+"""
+
+
+def test_cases_that_run_free_are_counted_in_summary_and_manifest(project):
+    project.cases(3)
+    project.cases(2, name="others/cases.jsonl")
+    project.suite(TWO_TESTS, "suite/test_two.py")
+    (project.path / "cases.jsonl").rename(project.path / "suite" / "cases.jsonl")
+    (project.path / "others").rename(project.path / "suite" / "others")
+    result = project.run("--decode", "grammar", "--ft-repeats=2", "suite")
+    result.assert_outcomes(passed=10)
+    result.stdout.fnmatch_lines(["grammar: 3 cases constrained, 2 without a grammar ran free (in suite)"])
+    manifest = json.loads((project.runs[-1] / "manifest.json").read_text())
+    assert manifest["grammar"] == {"constrained": 3, "free": 2, "free_suites": ["suite"]}
+
+
+def test_the_configs_grammar_counts_for_cases_that_declare_none(project):
+    path = project.config(decode={"mode": "grammar", "grammar": {"choice": ["yes"]}})
+    result = project.run(f"--train-config={path}", "--base-only", base_only=False)
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["grammar: 3 cases constrained"])
+
+
+def test_without_guided_decoding_nothing_is_said_of_grammars(project):
+    project.suite(SUITE.format(CHOICE))
+    assert "grammar:" not in project.run().stdout.str()
+    assert "grammar" not in json.loads((project.runs[-1] / "manifest.json").read_text())
+
+
+def test_no_grammar_at_all_is_a_usage_error_before_anything_runs(project):
+    for args in (["--decode=grammar"], ["--decode=both"], ["--decode=grammar", "-n2"]):
+        result = project.run(*args)
+        assert result.ret == 4, args
+        said = result.stderr.str()
+        assert f"{args[0].replace('=', ' ')}, but none of the 3 selected cases has a grammar" in said
+        assert "@pytest.mark.grammar(json=" in said
+        assert "Traceback" not in said
+    assert project.log == []
+
+
+def test_a_config_that_asks_for_grammars_where_there_are_none(project):
+    path = project.config(decode={"mode": "grammar"})
+    result = project.run(f"--train-config={path}", base_only=False)
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*the config says decode.mode: grammar, but none of the 3*"])
+    assert project.did("train") == 0
+
+
+def test_a_keyword_in_the_configs_grammar_that_cannot_be_enforced_is_named(project):
+    schema = {"type": "array", "uniqueItems": True}
+    path = project.config(decode={"mode": "grammar", "grammar": {"json": schema}})
+    result = project.run(f"--train-config={path}", base_only=False)
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*decode.grammar of the config: *", "*uniqueItems*"])
+    assert project.log == []
