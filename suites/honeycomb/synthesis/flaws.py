@@ -21,7 +21,7 @@ NEGATIONS = {
     "does-not-start-with": "starts-with",
     "does-not-end-with": "ends-with",
 }
-SYSTEMATIC_CLUSTERS = ("negated filters", "negated text filters")
+SYSTEMATIC_INTENTS = ("negated filters", "negated text filters")
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ def plant_realistic(items: Sequence[Item], rng: Random) -> dict[int, Flaw]:
 
 
 def plant_systematic(items: Sequence[Item], flawed: Mapping[int, Flaw], rng: Random) -> dict[int, Flaw]:
-    """Return flaws by row: in half the rows of each of two clusters, the negation is lost."""
+    """Return flaws by row: in half the rows of each of two intents, the negation is lost."""
     flaws: dict[int, Flaw] = {}
-    for cluster in SYSTEMATIC_CLUSTERS:
-        rows = [index for index, item in enumerate(items) if item.cluster == cluster]
+    for intent in SYSTEMATIC_INTENTS:
+        rows = [index for index, item in enumerate(items) if item.intent == intent]
         sound = [index for index in rows if index not in flawed]
         flaws |= {index: _affirmed(items[index]) for index in rng.sample(sound, len(rows) // 2)}
     return flaws

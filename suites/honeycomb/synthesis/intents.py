@@ -1,4 +1,4 @@
-"""The kinds of question, one function each: it plans a query, the name is the row's cluster."""
+"""The kinds of question, one function each: it plans a query, the name is the row's intent."""
 
 from __future__ import annotations
 
@@ -222,8 +222,8 @@ INTENTS: dict[str, tuple[int, Callable[[Planner], None]]] = {
 """Cluster: its weight among the rows, and its planner."""
 
 
-def make_plan(cluster: str, domain: Domain, rng: Random) -> Plan:
-    """Return a plan of the kind that ``cluster`` names."""
+def make_plan(intent: str, domain: Domain, rng: Random) -> Plan:
+    """Return a plan of the kind that ``intent`` names."""
     planner = Planner(domain, rng)
-    INTENTS[cluster][1](planner)
+    INTENTS[intent][1](planner)
     return planner.plan

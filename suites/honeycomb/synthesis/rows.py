@@ -24,7 +24,8 @@ SYSTEM = (
 class Item:
     """One question with the query that it asks for."""
 
-    cluster: str
+    intent: str
+    """The kind of question."""
     domain: str
     complexity: str
     question: str
@@ -52,12 +53,12 @@ class Item:
         return json.dumps(self.query, ensure_ascii=False)
 
 
-def draw(cluster: str, domains: tuple[Domain, ...], rng: Random, seen: set[str]) -> Iterator[Item]:
-    """Yield items of ``cluster`` without end, none with a question or a query that is in ``seen``, which grows."""
+def draw(intent: str, domains: tuple[Domain, ...], rng: Random, seen: set[str]) -> Iterator[Item]:
+    """Yield items of ``intent`` without end, none with a question or a query that is in ``seen``, which grows."""
     while True:
-        plan = make_plan(cluster, rng.choice(domains), rng)
+        plan = make_plan(intent, rng.choice(domains), rng)
         question, columns, query = ask(plan, rng), tuple(list_columns(plan, rng)), plan.query()
-        item = Item(cluster, plan.domain.name, plan.complexity, question, columns, query, skeleton(query))
+        item = Item(intent, plan.domain.name, plan.complexity, question, columns, query, skeleton(query))
         if item.asked not in seen and item.reply not in seen:
             seen |= {item.asked, item.reply}
             yield item
@@ -65,11 +66,13 @@ def draw(cluster: str, domains: tuple[Domain, ...], rng: Random, seen: set[str])
 
 def training_row(identifier: str, item: Item, reply: str | None = None) -> dict[str, Any]:
     """Return a row in the shape of the real data; ``reply`` replaces the right one."""
+    reply = item.reply if reply is None else reply
     return {
         "id": identifier,
-        "cluster": item.cluster,
-        "tags": {"domain": item.domain, "complexity": item.complexity},
-        "conversations": _turns(item, item.reply if reply is None else reply),
+        # of the reply as it stands: the right one's would give a flawed row away
+        "cluster": skeleton(json.loads(reply)),
+        "tags": {"intent": item.intent, "domain": item.domain, "complexity": item.complexity},
+        "conversations": _turns(item, reply),
     }
 
 
@@ -80,9 +83,8 @@ def eval_row(identifier: str, item: Item, seen: bool) -> dict[str, Any]:
         "skeleton_seen": "yes" if seen else "no",
         "calculation": item.query["calculations"][0]["op"],
         "filter": " ".join(sorted(entry["op"] for entry in item.query.get("filters", ()))) or "none",
-        "intent": item.cluster,
     }
-    return {**row, "expected": item.query, "meta": {"columns": list(item.columns), "skeleton": item.skeleton}}
+    return {**row, "expected": item.query, "meta": {"columns": list(item.columns)}}
 
 
 def _turns(item: Item, reply: str) -> list[dict[str, str]]:

@@ -41,21 +41,21 @@ class Split:
 
 
 def make_split(domains: tuple[Domain, ...], train: int, evaluation: int, rng: Random) -> Split:
-    """Draw questions of every cluster and split them, each side with the same shares of clusters."""
+    """Draw questions of every intent and split them, each side with the same shares of intents."""
     train_shares, eval_shares = _shares(train), _shares(evaluation)
     drawn: set[str] = set()
     pools = {
-        cluster: list(islice(draw(cluster, domains, rng, drawn), POOL * (train_shares[cluster] + eval_shares[cluster])))
-        for cluster in INTENTS
+        intent: list(islice(draw(intent, domains, rng, drawn), POOL * (train_shares[intent] + eval_shares[intent])))
+        for intent in INTENTS
     }
     held_out = _held_out([item for pool in pools.values() for item in pool], rng)
-    allowed = {cluster: [item for item in pool if item.skeleton not in held_out] for cluster, pool in pools.items()}
-    trained = [item for cluster in INTENTS for item in allowed[cluster][: train_shares[cluster]]]
-    _cover(trained, [item for cluster in INTENTS for item in allowed[cluster][train_shares[cluster] :]], LEAST_TRAINED)
+    allowed = {intent: [item for item in pool if item.skeleton not in held_out] for intent, pool in pools.items()}
+    trained = [item for intent in INTENTS for item in allowed[intent][: train_shares[intent]]]
+    _cover(trained, [item for intent in INTENTS for item in allowed[intent][train_shares[intent] :]], LEAST_TRAINED)
     taken, fit = {item.asked for item in trained}, held_out | {item.skeleton for item in trained}
     free = {
-        cluster: [item for item in pool if item.asked not in taken and item.skeleton in fit]
-        for cluster, pool in pools.items()
+        intent: [item for item in pool if item.asked not in taken and item.skeleton in fit]
+        for intent, pool in pools.items()
     }
     evaluated, spare = _evaluation(free, held_out, eval_shares)
     short = evaluation - len(evaluated)
@@ -69,27 +69,27 @@ def make_split(domains: tuple[Domain, ...], train: int, evaluation: int, rng: Ra
 def _evaluation(
     free: Mapping[str, Sequence[Item]], held_out: set[str], shares: Mapping[str, int]
 ) -> tuple[list[Item], list[Item]]:
-    """Return each cluster's share, of which :data:`UNSEEN` with skeletons kept from training, and what is left."""
+    """Return each intent's share, of which :data:`UNSEEN` with skeletons kept from training, and what is left."""
     chosen: list[Item] = []
     left: list[Item] = []
-    for cluster, items in free.items():
+    for intent, items in free.items():
         unseen = [item for item in items if item.skeleton in held_out]
         known = [item for item in items if item.skeleton not in held_out]
-        apart = round(shares[cluster] * UNSEEN)
+        apart = round(shares[intent] * UNSEEN)
         ordered = [*unseen[:apart], *known, *unseen[apart:]]
-        chosen += ordered[: shares[cluster]]
-        left += ordered[shares[cluster] :]
+        chosen += ordered[: shares[intent]]
+        left += ordered[shares[intent] :]
     return chosen, left
 
 
 def _shares(total: int) -> dict[str, int]:
-    """Return rows for each cluster, in proportion to the weights, ``total`` in all (largest remainders)."""
-    weights = {cluster: weight for cluster, (weight, _) in INTENTS.items()}
-    exact = {cluster: total * weight / sum(weights.values()) for cluster, weight in weights.items()}
-    shares = {cluster: int(share) for cluster, share in exact.items()}
-    rest = sorted(exact, key=lambda cluster: (shares[cluster] - exact[cluster], cluster))
-    for cluster in rest[: total - sum(shares.values())]:
-        shares[cluster] += 1
+    """Return rows for each intent, in proportion to the weights, ``total`` in all (largest remainders)."""
+    weights = {intent: weight for intent, (weight, _) in INTENTS.items()}
+    exact = {intent: total * weight / sum(weights.values()) for intent, weight in weights.items()}
+    shares = {intent: int(share) for intent, share in exact.items()}
+    rest = sorted(exact, key=lambda intent: (shares[intent] - exact[intent], intent))
+    for intent in rest[: total - sum(shares.values())]:
+        shares[intent] += 1
     return shares
 
 
@@ -99,10 +99,10 @@ def _held_out(pool: Sequence[Item], rng: Random) -> set[str]:
 
 
 def _cover(chosen: list[Item], spare: Sequence[Item], least: int) -> None:
-    """Replace plentiful items of ``chosen``, of large clusters first, until each operator is used often enough."""
+    """Replace plentiful items of ``chosen``, of large intents first, until each operator is used often enough."""
     used = Counter(operator for item in chosen for operator in item.operators)
-    sizes = Counter(item.cluster for item in chosen)
-    order = sorted(range(len(chosen)), key=lambda index: (-sizes[chosen[index].cluster], -index))
+    sizes = Counter(item.intent for item in chosen)
+    order = sorted(range(len(chosen)), key=lambda index: (-sizes[chosen[index].intent], -index))
     for item in spare:
         if all(used[operator] >= least for operator in item.operators):
             continue

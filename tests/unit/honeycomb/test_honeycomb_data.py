@@ -20,7 +20,7 @@ from suites.honeycomb.query import named_columns, valid_query
 from suites.honeycomb.spec import CALCULATIONS, COMPARISONS, DIRECTIONS, FILTERS
 from suites.honeycomb.synthesis.columns import COMMON
 from suites.honeycomb.synthesis.domains import Domain, load_domains
-from suites.honeycomb.synthesis.flaws import SYSTEMATIC_CLUSTERS
+from suites.honeycomb.synthesis.flaws import SYSTEMATIC_INTENTS
 from suites.honeycomb.synthesis.intents import INTENTS, make_plan
 from suites.honeycomb.synthesis.question import ask
 
@@ -131,7 +131,7 @@ def test_every_kind_of_query_is_there(name: str) -> None:
     assert sum(value.get("filter_combination") == "OR" for value in queries) >= 10
     assert sum(len(value["calculations"]) > 1 for value in queries) >= 10
     assert sum(len(value.get("breakdowns", ())) > 1 for value in queries) >= 10
-    assert {row["cluster"] for row in read(name)} == set(INTENTS)
+    assert {row["tags"]["intent"] for row in read(name)} == set(INTENTS)
     assert {row["tags"]["domain"] for row in read(name)} == set(domains())
 
 
@@ -147,11 +147,11 @@ def test_most_questions_are_simple() -> None:
 def test_a_good_part_of_the_eval_skeletons_is_never_trained() -> None:
     trained = {skeleton(query(row)) for row in read("train.jsonl")}
     rows = read("eval.jsonl")
-    evaluated = {row["meta"]["skeleton"] for row in rows}
+    evaluated = {row["cluster"] for row in rows}
     assert 0.4 <= len(evaluated - trained) / len(evaluated) <= 0.5
     for row in rows:
-        assert row["meta"]["skeleton"] == skeleton(row["expected"])
-        assert row["tags"]["skeleton_seen"] == ("yes" if row["meta"]["skeleton"] in trained else "no")
+        assert row["cluster"] == skeleton(row["expected"])
+        assert row["tags"]["skeleton_seen"] == ("yes" if row["cluster"] in trained else "no")
 
 
 def test_no_question_and_no_query_is_on_both_sides() -> None:
@@ -162,7 +162,7 @@ def test_no_question_and_no_query_is_on_both_sides() -> None:
     for value in queries:
         by_skeleton.setdefault(skeleton(value), []).append(value)
     for row in read("eval.jsonl"):
-        for value in by_skeleton.get(row["meta"]["skeleton"], ()):
+        for value in by_skeleton.get(row["cluster"], ()):
             assert not equivalent(value, row["expected"]), row["id"]
 
 
@@ -221,22 +221,22 @@ def test_common_columns_are_called_like_no_column_of_a_domain() -> None:
         assert not called & {re.split(r"[._]", name, maxsplit=1)[-1].replace("_", " ") for name in COMMON}
 
 
-@pytest.mark.parametrize("cluster", INTENTS)
-def test_the_same_words_never_ask_for_two_things(cluster: str) -> None:
+@pytest.mark.parametrize("intent", INTENTS)
+def test_the_same_words_never_ask_for_two_things(intent: str) -> None:
     """Over many plans, equal questions (within a domain) have equal queries."""
     rng = Random(7)
     meant: dict[tuple[str, str], dict[str, Any]] = {}
     for _ in range(1500):
-        plan = make_plan(cluster, rng.choice(list(domains().values())), rng)
+        plan = make_plan(intent, rng.choice(list(domains().values())), rng)
         key = plan.domain.name, ask(plan, rng).lower().rstrip(".?")
         assert equivalent(meant.setdefault(key, plan.query()), plan.query()), key
 
 
-@pytest.mark.parametrize("cluster", INTENTS)
-def test_every_plan_is_a_valid_query(cluster: str) -> None:
+@pytest.mark.parametrize("intent", INTENTS)
+def test_every_plan_is_a_valid_query(intent: str) -> None:
     rng = Random(11)
     for _ in range(300):
-        plan = make_plan(cluster, rng.choice(list(domains().values())), rng)
+        plan = make_plan(intent, rng.choice(list(domains().values())), rng)
         assert valid_query(plan.query(), plan.used(), fewest_points=10)
 
 
@@ -255,7 +255,7 @@ def test_answers_hold_every_flaw(name: str) -> None:
             assert query(row) == flawed[row["id"]]["has"]
             assert valid_query(flawed[row["id"]]["right"], columns(row))
         assert set(row) == {"id", "cluster", "tags", "conversations"}
-        assert set(row["tags"]) == {"domain", "complexity"}
+        assert set(row["tags"]) == {"intent", "domain", "complexity"}
 
 
 def test_sound_rows_say_what_they_ask() -> None:
@@ -283,15 +283,15 @@ def test_realistic_flaws() -> None:
     assert all(json.dumps(entry["value"]) in siblings for entry in copied)
 
 
-def test_the_systematic_flaw_is_in_half_of_two_clusters() -> None:
+def test_the_systematic_flaw_is_in_half_of_two_intents() -> None:
     rows = read("train.demo.jsonl")
     lost = {name for name, answer in answers("train.demo.jsonl").items() if answer["flaw"] == "lost-negation"}
-    for cluster in SYSTEMATIC_CLUSTERS:
-        members = {row["id"] for row in rows if row["cluster"] == cluster}
+    for intent in SYSTEMATIC_INTENTS:
+        members = {row["id"] for row in rows if row["tags"]["intent"] == intent}
         assert len(members & lost) == len(members) // 2
         assert len(members) >= 40
-        assert sum(row["cluster"] == cluster for row in read("eval.jsonl")) >= 25
-    assert lost <= {row["id"] for row in rows if row["cluster"] in SYSTEMATIC_CLUSTERS}
+        assert sum(row["tags"]["intent"] == intent for row in read("eval.jsonl")) >= 25
+    assert lost <= {row["id"] for row in rows if row["tags"]["intent"] in SYSTEMATIC_INTENTS}
     for name in lost:
         answer = answers("train.demo.jsonl")[name]
         assert not equivalent(answer["has"], answer["right"])
@@ -304,7 +304,7 @@ def test_the_readme_has_the_data_set_s_figures() -> None:
     text = (DATA.parent / "README.md").read_text(encoding="utf-8")
     train, evaluation = read("train.jsonl"), read("eval.jsonl")
     trained = {skeleton(query(row)) for row in train}
-    evaluated = [row["meta"]["skeleton"] for row in evaluation]
+    evaluated = [row["cluster"] for row in evaluation]
     unseen = (
         f"{len(set(evaluated) - trained)} are never trained ({sum(name not in trained for name in evaluated)} rows)"
     )
