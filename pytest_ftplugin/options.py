@@ -225,4 +225,11 @@ def options_page() -> str:
         lines.append(f"| `{flag}` | {ini} | {option.help} |")
     lines += ["", "| mark | |", "|---|---|"]
     lines += [f"| `{mark.signature}` | {mark.help} |" for mark in MARKS]
+    lines += [
+        "",
+        "The table at the end of a run counts, for each test, `passed/scored rate [low, high]`: what was not scored",
+        "(errors, unscored) stands apart, and the brackets are the rate's 95% interval in per cent (Wilson). It takes",
+        "items as independent: with `--ft-repeats`, or cases derived from one another, it is too narrow. A row over",
+        "several tests counts each reply several times and has none.",
+    ]
     return "\n".join(lines) + "\n"

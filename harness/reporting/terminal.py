@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.stats import wilson_interval
 from harness.types import Verdict
 
 Place = tuple[str, str]
 """Suite and test."""
 Tallies = dict[Place, Counter[str]]
 """How many items of each test ended how."""
+_BOUNDS_WIDTH = len("[98, 100]")
 
 
 @dataclass(frozen=True)
@@ -30,28 +32,47 @@ def tally(verdicts: Iterable[Verdict]) -> Tallies:
     return tallies
 
 
-def cell(outcomes: Mapping[str, int]) -> str:
-    """Return ``passed/scored rate``; what was not scored (errors, unscored) is counted apart, never as a fail."""
+def cell(outcomes: Mapping[str, int], *, interval: bool = True) -> str:
+    """Return ``passed/scored rate [low, high]``, the last being the rate's 95% interval in per cent.
+
+    What was not scored (errors, unscored) is counted apart, never as a fail. Without ``interval`` there is room in
+    its place, so that rates line up.
+    """
     passed, scored = outcomes.get("pass", 0), outcomes.get("pass", 0) + outcomes.get("fail", 0)
-    shown = f"{passed}/{scored} {passed / scored:7.1%}" if scored else "-"
+    shown = "-"
+    if scored:
+        bounds = _bounds(passed, scored) if interval else ""
+        shown = f"{passed}/{scored} {passed / scored:7.1%} {bounds:>{_BOUNDS_WIDTH}}"
     apart = [f"{outcomes[name]} {name}" for name in ("error", "unscored") if outcomes.get(name)]
     return f"{shown} (+ {', '.join(apart)})" if apart else shown
 
 
+def _bounds(passed: int, scored: int) -> str:
+    low, high = wilson_interval(passed, scored)
+    return f"[{100 * low:.0f}, {100 * high:.0f}]"
+
+
 def comparison_table(columns: Sequence[Column]) -> list[str]:
-    """Return the lines of a table: a row per suite with its tests below, a last row over all."""
+    """Return the lines of a table: a row per suite with its tests below, a last row over all.
+
+    A row over several tests has no intervals: it counts one reply several times, and these are not independent.
+    """
     places = sorted({place for column in columns for place in column.tallies})
     rows: list[tuple[str, list[str]]] = []
     for suite in dict.fromkeys(suite for suite, _ in places):
         tests = [place for place in places if place[0] == suite]
-        rows.append((suite or "(no suite)", [cell(_sum(column, tests)) for column in columns]))
+        rows.append((suite or "(no suite)", _cells(columns, tests)))
         if len(tests) > 1:
-            rows += [(f"  {_short(test)}", [cell(_sum(c, [(suite, test)])) for c in columns]) for _, test in tests]
+            rows += [(f"  {_short(test)}", _cells(columns, [(suite, test)])) for _, test in tests]
         else:
             rows[-1] = (f"{rows[-1][0]}  {_short(tests[0][1])}", rows[-1][1])
     if len({suite for suite, _ in places}) > 1:
-        rows.append(("all", [cell(_sum(column, places)) for column in columns]))
+        rows.append(("all", _cells(columns, places)))
     return _aligned(("passed", [column.label for column in columns]), rows)
+
+
+def _cells(columns: Sequence[Column], places: Sequence[Place]) -> list[str]:
+    return [cell(_sum(column, places), interval=len(places) == 1) for column in columns]
 
 
 def _sum(column: Column, places: Iterable[Place]) -> Counter[str]:

@@ -5,9 +5,10 @@ from harness.types import Verdict
 
 
 def test_a_cell_never_counts_what_was_not_scored():
-    assert cell({"pass": 3, "fail": 1}).split() == ["3/4", "75.0%"]
+    assert cell({"pass": 3, "fail": 1}).split() == ["3/4", "75.0%", "[30,", "95]"]
+    assert cell({"pass": 3, "fail": 1}, interval=False).split() == ["3/4", "75.0%"]
     assert cell({"pass": 3, "fail": 1, "error": 2, "unscored": 1}).split() == [
-        *["3/4", "75.0%", "(+", "2", "error,", "1", "unscored)"]
+        *["3/4", "75.0%", "[30,", "95]", "(+", "2", "error,", "1", "unscored)"]
     ]
     assert cell({"error": 2}) == "- (+ 2 error)"
     assert cell({}) == "-"
@@ -22,14 +23,14 @@ def test_runs_side_by_side():
         ("s", "a/test_x.py::test_one"): Counter({"pass": 2}),
         ("t", "b/test_y.py::test_three"): Counter({"pass": 1}),
     }
-    table = [line.split() for line in comparison_table([Column("base", base), Column("new", better)])]
+    table = [" ".join(line.split()) for line in comparison_table([Column("base", base), Column("new", better)])]
     assert table == [
-        ["passed", "base", "new"],
-        ["s", "1/4", "25.0%", "2/2", "100.0%"],
-        ["test_x.py::test_one", "1/2", "50.0%", "2/2", "100.0%"],
-        ["test_x.py::test_two", "0/2", "0.0%", "-"],
-        ["t", "test_y.py::test_three", "-", "1/1", "100.0%"],
-        ["all", "1/4", "25.0%", "3/3", "100.0%"],
+        "passed base new",
+        "s 1/4 25.0% 2/2 100.0%",
+        "test_x.py::test_one 1/2 50.0% [9, 91] 2/2 100.0% [34, 100]",
+        "test_x.py::test_two 0/2 0.0% [0, 66] -",
+        "t test_y.py::test_three - 1/1 100.0% [21, 100]",
+        "all 1/4 25.0% 3/3 100.0%",
     ]
 
 
