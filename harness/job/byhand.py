@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.data import Renderer
 from harness.errors import ModelError
-from harness.job.lookup import adapter_folder, base_of_run
+from harness.job.lookup import look_up
 from harness.job.request import RunRequest
 from harness.job.resolve import base_named_by
 from harness.job.serve import check_served, local_engine
@@ -67,12 +67,12 @@ def find_target(name: str, base_model: str | None, home: Home, reports: Path, on
     Raises:
         ModelError: there is no such thing, or base and adapter do not belong together.
     """
-    folder = adapter_folder(name, home, reports)
-    ref = base_model or base_of_run(name, home, reports) or (base_named_by(folder) if folder else None)
+    named = look_up(name, home, reports)
+    ref = base_model or named.base or (base_named_by(named.adapter) if named.adapter else None)
     if ref is None:
         raise ModelError(f"{name} does not say which base it belongs to", hint="name it: --base-model FOLDER|HUB-ID")
     base = resolve_base(ref, home, on_event=on_event)
-    return Found(base, read_adapter(folder, base, home) if folder else None)
+    return Found(base, read_adapter(named.adapter, base, home) if named.adapter else None)
 
 
 def open_target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,21 @@ from harness.job.identity import KeyContext
 from harness.job.request import RunRequest, Target
 from harness.store import machine, versions
 from harness.types import to_json
+
+_URL_LOGIN = re.compile(r"(?<=://)[^/?#\s@]+(?=@)")
+_URL_KEY = re.compile(r"([?&][\w.-]*(?:key|token|secret|password|signature)[\w.-]*=)[^&#\s]+", re.IGNORECASE)
+HIDDEN = "***"
+
+
+def without_secrets(value: Any) -> Any:
+    """Return ``value`` (JSON data) with the logins and keys in its URLs replaced by ``***``."""
+    if isinstance(value, str):
+        return _URL_KEY.sub(rf"\1{HIDDEN}", _URL_LOGIN.sub(HIDDEN, value))
+    if isinstance(value, Mapping):
+        return {key: without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(inner) for inner in value]
+    return value
 
 
 def run_manifest(
@@ -25,8 +41,8 @@ def run_manifest(
     engine: Mapping[str, Any],
     applied: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the manifest of a run as JSON data. Times are in seconds."""
-    return {
+    """Return the manifest of a run as JSON data, without secrets. Times are in seconds."""
+    manifest = {
         "run": run_id,
         "status": status,
         "subject": target.label,
@@ -53,3 +69,4 @@ def run_manifest(
         "machine": machine(),
         "versions": versions(),
     }
+    return {key: without_secrets(value) for key, value in manifest.items()}

@@ -14,7 +14,7 @@ from harness.data import RENDERER_VERSION, Renderer
 from harness.errors import HarnessError
 from harness.job.fill import FillReport, generate_missing, generation_of, missing_requests, render_requests
 from harness.job.identity import KeyContext
-from harness.job.manifest import run_manifest
+from harness.job.manifest import run_manifest, without_secrets
 from harness.job.request import RunRequest, Target
 from harness.job.resolve import resolve_target
 from harness.job.serve import check_served, engine_for
@@ -114,7 +114,7 @@ class JobSession:
             grammar=request.grammar(),
         )
         info = {"label": target.label, "argv": request.argv, "scope": self._scope}
-        self.store.begin(self.run_id, self._fingerprint(), info)
+        self.store.begin(self.run_id, self._fingerprint(), without_secrets(info))
         self._timings["prepare"] = time.monotonic() - started
 
     def _fingerprint(self) -> str:

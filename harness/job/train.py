@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness.job.resolve import read_rows
 from harness.models import HARNESS_FILE, resolve_base
 from harness.protocols import OnEvent
 from harness.store import Home
-from harness.training import overfit_job, train_into, train_or_find
+from harness.training import TrainJob, overfit_job, train_into, train_or_find
 
 DEBUG_ROWS, DEBUG_STEPS = 8, 4
 
@@ -66,6 +66,14 @@ def train_for_debugging(config: RunConfig, home: Home, on_event: OnEvent) -> Tra
     return _aside(changed, home, on_event, DEBUG_ROWS, learn=False)
 
 
+def debug_job(job: TrainJob) -> TrainJob:
+    """Return ``job`` cut to a few steps that start afresh: no evaluation, no checkpoint is read or written."""
+    return replace(
+        job, max_steps=DEBUG_STEPS, evals_per_epoch=0, eval_steps=0, early_stopping_patience=0,
+        checkpoints=None, resume_from=None,
+    )  # fmt: skip
+
+
 def train_by_heart(config: RunConfig, rows: int, home: Home, on_event: OnEvent) -> Trained:
     """Train until the first ``rows`` rows should be known by heart, and say whether they are.
 
@@ -77,8 +85,6 @@ def train_by_heart(config: RunConfig, rows: int, home: Home, on_event: OnEvent) 
 
 def _aside(config: RunConfig, home: Home, on_event: OnEvent, count: int, *, learn: bool) -> Trained:
     """Train on the first ``count`` rows in a folder that is thrown away."""
-    from dataclasses import replace
-
     base = resolve_base(config.base_model, home, revision=config.revision_of_model, on_event=on_event)
     rows = read_rows(config, base)
     encoded = rows.encode(config, on_event)
@@ -90,8 +96,7 @@ def _aside(config: RunConfig, home: Home, on_event: OnEvent, count: int, *, lear
         (folder / "adapter").mkdir()
         figures = train_into(
             folder / "adapter", config, base, encoded, rows.renderer, folder / "files", on_event=on_event,
-            adjust=(lambda job: overfit_job(job, count)) if learn
-            else (lambda job: replace(job, max_steps=DEBUG_STEPS, evals_per_epoch=0, eval_steps=0, checkpoints=None)),
+            adjust=(lambda job: overfit_job(job, count)) if learn else debug_job,
         )  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
