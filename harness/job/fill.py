@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from harness.data import Renderer
-from harness.errors import DataError, HarnessError, Problem
+from harness.errors import DataError, Problem, TemplateError
 from harness.protocols import Engine, OnEvent
 from harness.store import RunStore
 from harness.types import Generation, Reply, Request
@@ -60,23 +60,30 @@ def missing_requests(requests: Sequence[Request], stored: Mapping[str, Generatio
 
 
 def render_requests(requests: Sequence[Request], renderer: Renderer) -> list[Request]:
-    """Return the requests with their prompt ids.
+    """Return the requests with their prompt ids, all rendered together.
 
     Raises:
-        DataError: the template cannot render some of the cases; all of them are named.
+        TemplateError: the template cannot be used at all.
+        DataError: it cannot render some of the cases; all of them are named.
     """
-    rendered: list[Request] = []
+    stop_ids = renderer.stop_ids
+    try:
+        prompts = renderer.prompts([(request.messages, request.tools) for request in requests])
+    except TemplateError:
+        problems = _refused(requests, renderer)
+        raise DataError(f"{len(problems)} cases cannot be rendered by the chat template:", problems) from None
+    return [replace(request, prompt_ids=ids, stop_ids=stop_ids) for request, ids in zip(requests, prompts, strict=True)]
+
+
+def _refused(requests: Sequence[Request], renderer: Renderer) -> list[Problem]:
+    """Ask for the prompts one by one, to know whose are refused."""
     problems: list[Problem] = []
     for request in requests:
         try:
-            ids = renderer.prompt_ids(request.messages, request.tools)
-        except HarnessError as error:
+            renderer.prompt_ids(request.messages, request.tools)
+        except TemplateError as error:
             problems.append(Problem(str(error), row=request.case_id))
-        else:
-            rendered.append(replace(request, prompt_ids=ids, stop_ids=renderer.stop_ids))
-    if problems:
-        raise DataError(f"{len(problems)} cases cannot be rendered by the chat template:", problems)
-    return rendered
+    return problems
 
 
 class _Writer:

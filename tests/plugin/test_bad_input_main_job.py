@@ -24,6 +24,16 @@ def train(job, train_rows, val_rows, out, on_event):
 """
 
 
+def base_with(project, template):
+    """Return a copy of the tiny base with another chat template; None: with none."""
+    base = project.path / "base"
+    shutil.copytree(project.base, base)
+    tokens = json.loads((base / "tokenizer_config.json").read_text())
+    tokens.pop("chat_template")
+    (base / "tokenizer_config.json").write_text(json.dumps(tokens | ({"chat_template": template} if template else {})))
+    return base
+
+
 def usage_error(project, *args):
     """Run the main job, require a usage error without a traceback and without training, and return its text."""
     result = project.run(*args, base_only=False)
@@ -99,12 +109,31 @@ def test_rows_that_are_all_longer_than_sequence_len_name_the_longest(project):
     ids=["missing", "raises", "does not parse"],
 )
 def test_a_chat_template_that_cannot_be_used(project, template, said):
-    base = project.path / "base"
-    shutil.copytree(project.base, base)
-    tokens = json.loads((base / "tokenizer_config.json").read_text())
-    tokens.pop("chat_template")
-    (base / "tokenizer_config.json").write_text(json.dumps(tokens | ({"chat_template": template} if template else {})))
+    base = base_with(project, template)
     assert said in usage_error(project, f"--train-config={project.config(base_model=str(base))}")
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_a_template_that_cannot_be_used_is_one_problem_however_many_cases_there_are(project, count):
+    project.cases(count)
+    project.fake(wants_ids=True)
+    base = base_with(project, "{{ raise_exception('no system turn') }}")
+    result = project.run("--base-only", f"--base-model={base}", base_only=False)
+    assert result.ret == 4
+    assert result.stderr.str().count("no system turn") == 1
+
+
+def test_every_case_that_the_template_refuses_is_named(project):
+    project.cases(5)
+    project.fake(wants_ids=True)
+    own = json.loads((project.base / "tokenizer_config.json").read_text())["chat_template"]
+    refusal = "{% if messages[0]['content'][-1] in '13' %}{{ raise_exception('an odd question') }}{% endif %}"
+    result = project.run("--base-only", f"--base-model={base_with(project, refusal + own)}", base_only=False)
+    assert result.ret == 4
+    said = result.stderr.str()
+    assert "2 cases cannot be rendered by the chat template" in said
+    assert [line.split(":")[0].strip() for line in said.splitlines() if "row c" in line] == ["row c1", "row c3"]
+    assert project.did("generate") == 0
 
 
 def test_a_base_without_a_tokenizer(project):
