@@ -7,16 +7,15 @@ import sys
 
 def main() -> None:
     """Run the command line; a user's mistake is a message and an exit code, never a traceback."""
-    from rich.console import Console
-
     from harness.cli.app import app
+    from harness.cli.screen import error_console
     from harness.errors import HarnessError
 
     try:
         app()
     except HarnessError as error:
-        Console(stderr=True, highlight=False).print(f"error: {error}", markup=False, style="red")
+        error_console().print(f"error: {error}", markup=False, style="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
+        error_console().print("interrupted")
         sys.exit(130)

@@ -19,7 +19,8 @@ from harness.store import CACHE_KINDS, CacheEntry, CacheKind, EntryProblems, Hom
 
 app = typer.Typer(
     help="Cached models, adapters and prepared data: list, prune, clear, verify.\n\n"
-    "Everything in the caches can be made again; clearing them costs time, never results.",
+    "Everything in the caches can be made again; clearing them costs time, never results.\n\n"
+    "`harness cache ls`, `harness cache prune --older-than 14d`",
     no_args_is_help=True,
 )
 

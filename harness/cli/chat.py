@@ -91,7 +91,10 @@ def chat(
     home: HomePath = None,
     reports: Annotated[Path, typer.Option(help="Where the reports of runs lie.")] = Path("reports"),
 ) -> None:
-    """Talk to an adapter or a run's model: the sanity check before the suites. Replies stream."""
+    """Talk to an adapter or a run's model: the sanity check before the suites. Replies stream.
+
+    `harness chat outputs/triage --base` shows what the base would have said beside each reply.
+    """
     from harness.job.byhand import open_target
     from harness.reporting.progress import progress_printer
     from harness.store import Home

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.screen import console, writing
 from harness.errors import InputError, Problem
 
 _NEXT = "pytest suites/ --train-config configs/triage.yml"
@@ -23,9 +24,9 @@ def init(
 ) -> None:
     """Write a small working suite, its data and a config: support tickets sorted to teams.
 
-    Nothing that exists is overwritten.
+    Nothing that exists is overwritten. `harness init`, or `harness init tickets` for a folder of its own.
     """
-    console = Console(highlight=False)
+    out = console()
     with as_file(files("harness.cli") / "starter") as starter:
         names = _starter_files(starter)
         taken = [folder / name for name in names if (folder / name).exists()]
@@ -35,9 +36,10 @@ def init(
                 [Problem(str(path)) for path in taken],
                 "move them away, or give another folder: harness init FOLDER",
             )
-        for name in names:
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((starter / name).read_bytes())
-            console.print(f"  wrote {folder / name}", markup=False)
-    go = "" if folder == Path() else f"cd {folder} && "
-    console.print(f"\nNow run:  {go}{_NEXT}", markup=False)
+        with writing("the suite", folder):
+            for name in names:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes((starter / name).read_bytes())
+                out.print(f"  wrote {folder / name}", markup=False)
+    go = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
+    out.print(f"\nNow run:  {go}{_NEXT}", markup=False)

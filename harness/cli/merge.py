@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.cli.options import BaseModel, HomePath, TargetName
-from harness.cli.screen import console, error_console
+from harness.cli.screen import console, error_console, writing
 from harness.errors import InputError, ModelError
+
+_OURS = ("entry.json", "canary.json")
+"""Of the cache, not of the model."""
 
 
 def merge(
@@ -21,7 +25,10 @@ def merge(
     home: HomePath = None,
     reports: Annotated[Path, typer.Option(help="Where the reports of runs lie.")] = Path("reports"),
 ) -> None:
-    """Merge an adapter into its base; the sum is formed in float32. The base is recorded beside the weights."""
+    """Merge an adapter into its base; the sum is formed in float32. The base is recorded beside the weights.
+
+    `harness merge outputs/triage merged/triage --dtype float16`
+    """
     from harness.job.byhand import find_target
     from harness.models import merge_adapter
     from harness.reporting.progress import progress_printer
@@ -37,9 +44,16 @@ def merge(
         if found.adapter is None:
             raise ModelError(f"{target} is a base model alone: there is no adapter to merge")
         folder = merge_adapter(found.base, found.adapter, where, dtype=dtype, on_event=on_event)
-    names = [file for file in folder.iterdir() if file.name not in ("entry.json", "canary.json")]
-    out.mkdir(parents=True)
-    for file in names:
-        (shutil.copytree if file.is_dir() else shutil.copyfile)(file, out / file.name)
-    write_manifest(out, {"base": found.base, "adapter": found.adapter, "dtype": dtype})
+    with writing("the merged model", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as beside:  # whole or not at all
+            model = Path(beside) / "model"
+            model.mkdir()
+            for file in folder.iterdir():
+                if file.name not in _OURS:
+                    (shutil.copytree if file.is_dir() else shutil.copyfile)(file, model / file.name)
+            if found.adapter.template is not None:  # the one it was trained with, which need not be the base's
+                (model / "chat_template.jinja").write_text(found.adapter.template, encoding="utf-8")
+            write_manifest(model, {"base": found.base, "adapter": found.adapter, "dtype": dtype})
+            model.rename(out)
     console().print(f"wrote {out}: {found.adapter.content_hash[:12]} merged into {found.base.ref}", markup=False)

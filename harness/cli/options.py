@@ -7,6 +7,20 @@ from typing import Annotated
 
 import typer
 
+ENGINES = ("auto", "vllm", "transformers")
+
+
+def known_engine(name: str) -> str:
+    """Return ``name`` if there is such an engine.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    if name not in ENGINES:
+        raise typer.BadParameter(f"{name!r} is not an engine: they are {', '.join(ENGINES)}")
+    return name
+
+
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The YAML file, axolotl's names.")]
 TargetName = Annotated[
     str,
@@ -25,4 +39,4 @@ BaseModel = Annotated[
     str | None,
     typer.Option("--base-model", help="The base, where the adapter does not name one that is here."),
 ]
-EngineName = Annotated[str, typer.Option("--engine", help="auto, vllm or transformers.")]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, vllm or transformers.", callback=known_engine)]

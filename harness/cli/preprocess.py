@@ -9,6 +9,9 @@ import typer
 from harness.cli.options import ConfigFile, DataPath, HomePath, Overrides
 from harness.cli.screen import console, error_console, show_notes
 
+_WIDE = 1_000_000
+"""Columns where nobody's terminal sets a width: a row's tokens stay on one line."""
+
 
 def preprocess(
     config: ConfigFile,
@@ -37,8 +40,11 @@ def preprocess(
         where = Home.find(home)
         base = resolve_base(run_config.base_model, where, revision=run_config.revision_of_model, on_event=on_event)
     prepared = prepare(run_config, base.path)
-    out.print(prepared.report(tuple(rows or ("1",))))
+    if not out.is_terminal:
+        out.width = _WIDE
+    # not soft-wrapped: rich would cut a row's tokens at the terminal's edge instead of folding them
+    out.print(prepared.report(tuple(rows or ("1",))), soft_wrap=False)
     for note in prepared.encoded.notes:
         out.print(note, markup=False)
     unset = "nothing was written: the config sets no dataset_prepared_path"
-    out.print(f"written to {prepared.file}" if prepared.file else unset, markup=False)
+    out.print(f"the rows lie in {prepared.file}" if prepared.file else unset, markup=False)

@@ -16,7 +16,10 @@ from harness.cli.tables import console, moment, print_table
 from harness.store import Home, Run, RunStore
 from harness.types import Outcome, Verdict
 
-app = typer.Typer(help="The runs that were made, newest first.", invoke_without_command=True)
+app = typer.Typer(
+    help="The runs that were made, newest first.\n\n`harness runs`, `harness runs show 20250131-14`",
+    invoke_without_command=True,
+)
 
 _OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "unscored", "error")
 
@@ -99,7 +102,7 @@ def _facts(run: Run, reports: Path) -> Iterable[tuple[str, str]]:
     if label := run.info.get("label"):
         yield "model", str(label)
     if argv := run.info.get("argv"):
-        yield "command", shlex.join(["pytest", *map(str, argv)])
+        yield "command", shlex.join(map(str, argv))
     if (reports / run.id).is_dir():
         yield "report", str(reports / run.id)
 

@@ -13,7 +13,7 @@ from harness.cli.screen import console, error_console
 
 def serve(
     target: TargetName,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
     base_model: BaseModel = None,
     engine: EngineName = "auto",
     home: HomePath = None,
@@ -21,7 +21,7 @@ def serve(
 ) -> None:
     """Serve an adapter (or a run's model) OpenAI-compatibly on 127.0.0.1 until Ctrl-C.
 
-    A key is made for each start and printed once.
+    A key is made for each start and printed once. `harness serve outputs/triage --port 8000`
     """
     from harness.job.byhand import open_target
     from harness.reporting.progress import progress_printer

@@ -28,13 +28,17 @@ def train(
 ) -> None:
     """Train the adapter that CONFIG describes, or find it if nothing it depends on has changed.
 
-    `harness train configs/qlora.yml --set num_epochs=1`
+    `harness train configs/qlora.yml --set num_epochs=1`, or to look for mistakes first:
+    `harness train configs/qlora.yml --overfit 2`
     """
     from harness.config import load_config
+    from harness.errors import InputError
     from harness.job.train import train_adapter, train_by_heart, train_for_debugging
     from harness.reporting.progress import progress_printer
     from harness.store import Home
 
+    if [debug, overfit is not None, force].count(True) > 1:
+        raise InputError("--debug, --overfit N and --force do not go together", hint="give one of them")
     run_config = load_config(config, overrides=overrides or (), data=data)
     out, err = console(), error_console()
     show_notes(run_config, err)

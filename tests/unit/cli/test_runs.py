@@ -17,7 +17,7 @@ def home(tmp_path):
     home = Home(tmp_path / "home")
     home.create()
     with RunStore(home.runs_db) as store:
-        store.begin("20250101-aa", "f", {"label": "base [x]", "argv": ["suites/", "-k", "two words"]})
+        store.begin("20250101-aa", "f", {"label": "base [x]", "argv": ["pytest", "suites/", "-k", "two words"]})
         store.put_verdicts(
             [
                 Verdict("20250101-aa", "t.py::test_a[1]", "test_a", "1", "suites/one", "pass"),

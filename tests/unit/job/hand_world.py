@@ -40,6 +40,12 @@ make_base = _plugin_conftest().make_base
 from fake_project import write_adapter  # noqa: E402
 
 
+def files(folder):
+    """Every file below ``folder`` with its content, caches left out."""
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name.parts[0] not in (".harness", "home")}
+
+
 class FakeEngine:
     """Says "yes" to everything; dies before the request whose number is ``dies_before``."""
 
