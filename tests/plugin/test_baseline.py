@@ -7,7 +7,7 @@ def test_the_base_runs_first_on_the_same_selection(project):
     result = project.run_apart("--adapter=" + str(path), "--baseline", "base", "-k", "c0 or c2", base_only=False)
     result.assert_outcomes(passed=2, deselected=1)
     result.stdout.fnmatch_lines(
-        ["ft: first, the same selection: base", "  base | *", "passed*base tiny*adapter*", "*1/2*50.0%*2/2*100.0%"]
+        ["ft: first, the same selection: base", "  base | *", "passed*base tiny*adapter*", "*1/2*50.0%*2/2*100.0%*"]
     )
     first, _ = project.runs
     assert json.loads((first / "manifest.json").read_text())["status"] == "finished"
