@@ -15,7 +15,8 @@ class ServeConfig(Section):
         "Number format of the served weights; `auto`: the base model's.", "auto", affects="generation"
     )
     adapter: Literal["auto", "lora", "merged"] = key(
-        "Serve the adapter beside the base or merged into it; `auto`: merged on CPU, beside it on a GPU.",
+        "Serve the adapter beside the base or merged into it; `auto`: merged on CPU and where `lora_modules_to_save` "
+        "is set, else beside it. vLLM takes no `lora_modules_to_save` with `lora`.",
         "auto",
         affects="generation",
     )

@@ -14,6 +14,7 @@ from harness.errors import ConfigError
 from harness.job.request import RunRequest, Target
 from harness.models import HARNESS_FILE, read_adapter, resolve_base
 from harness.protocols import OnEvent, Trainer
+from harness.serving import check_servable
 from harness.store import digest
 from harness.training import run_training, train_or_find
 from harness.types import Adapter, Base, Encoded
@@ -163,6 +164,7 @@ def _config_renderer(request: RunRequest, base: Base) -> Renderer | None:
 
 def _trained_target(request: RunRequest, base: Base, trainer: Trainer | None, on_event: OnEvent) -> Target:
     config = _required(request.config)
+    check_servable(request.serve(), config.lora_modules_to_save)
     rows = read_rows(config, base)
     trained_now = False
 

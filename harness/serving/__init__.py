@@ -14,7 +14,7 @@ from harness.serving.foreground import Served, chat_stream, serve_foreground
 from harness.serving.grammar import check_grammar
 from harness.serving.liveness import check_applied
 from harness.serving.local import LocalEngine
-from harness.serving.plan import ServePlan, plan_serving
+from harness.serving.plan import ServePlan, check_servable, plan_serving
 from harness.serving.transformers import TransformersEngine
 from harness.serving.vllm import VllmEngine
 from harness.types import Adapter, Base
@@ -32,6 +32,7 @@ __all__ = [
     "chat_stream",
     "check_applied",
     "check_grammar",
+    "check_servable",
     "make_engine",
     "plan_serving",
     "serve_foreground",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from harness.errors import EngineError
+from harness.errors import ConfigError, EngineError
 from harness.types import Adapter, Base
 
 if TYPE_CHECKING:
@@ -62,9 +63,12 @@ def plan_serving(
     """Resolve every ``auto`` of ``serve`` for this machine and this model.
 
     Raises:
+        ConfigError: the adapter cannot be served as ``serve`` says.
         EngineError: the engine asked for is not installed.
     """
     engine, distribution = _pick_engine(serve.engine)
+    modules_to_save = _modules_to_save(adapter)
+    check_servable(serve, modules_to_save)
     version = metadata.version(distribution)
     device = _device(distribution, version)
     model = _model_config(base.path)
@@ -75,7 +79,7 @@ def plan_serving(
         version=version,
         device=device,
         dtype=_dtype(serve.dtype, engine, device, model),
-        mode=_adapter_mode(serve.adapter, adapter, engine, device),
+        mode=_adapter_mode(serve.adapter, adapter, engine, device, modules_to_save),
         eager=serve.enforce_eager if serve.enforce_eager is not None else device != "cuda",
         max_model_len=length,
         concurrency=serve.max_concurrency,
@@ -141,7 +145,32 @@ def _cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text or " bf16" in text
 
 
-def _adapter_mode(wanted: str, adapter: Adapter | None, engine: str, device: Device) -> AdapterMode:
+def check_servable(serve: ServeConfig, modules_to_save: Sequence[str]) -> None:
+    """Refuse, before anything is trained for it, an adapter that could not be served as ``serve`` says.
+
+    vLLM's LoRA holds no modules that were trained in full (except the heads of classifiers).
+
+    Raises:
+        ConfigError: it could not; the message names the way out.
+    """
+    if modules_to_save and serve.adapter == "lora" and _pick_engine(serve.engine)[0] == "vllm":
+        raise ConfigError(
+            "serve.adapter is lora, but vLLM serves no adapter with modules that are trained in full"
+            f" (lora_modules_to_save: {', '.join(modules_to_save)})",
+            hint="Set serve.adapter: merged (or auto), or serve.engine: transformers.",
+        )
+
+
+def _modules_to_save(adapter: Adapter | None) -> list[str]:
+    if adapter is None:
+        return []
+    config = json.loads((adapter.path / "adapter_config.json").read_text(encoding="utf-8"))
+    return list(config.get("modules_to_save") or ())
+
+
+def _adapter_mode(
+    wanted: str, adapter: Adapter | None, engine: str, device: Device, modules_to_save: Sequence[str]
+) -> AdapterMode:
     if adapter is None:
         return "none"
     if wanted == "lora":
@@ -149,7 +178,7 @@ def _adapter_mode(wanted: str, adapter: Adapter | None, engine: str, device: Dev
     if wanted == "merged":
         return "merged"
     # vLLM's LoRA kernels on CPU are plain torch, several times slower than a merged model
-    return "merged" if device == "cpu" and engine == "vllm" else "lora"
+    return "merged" if engine == "vllm" and (device == "cpu" or modules_to_save) else "lora"
 
 
 def _model_config(folder: Path) -> dict[str, Any]:

@@ -168,6 +168,15 @@ def test_keys_that_contradict_each_other(project):
     assert "load_in_8bit cannot be set together with load_in_4bit" in said
 
 
+def test_modules_trained_in_full_are_refused_before_training_where_vllm_would_serve_lora(project):
+    values = {"lora_modules_to_save": ["lm_head"], "serve": {"adapter": "lora", "engine": "vllm"}}
+    said = usage_error(project, f"--train-config={project.config(**values)}")
+    assert "vLLM serves no adapter with modules that are trained in full (lora_modules_to_save: lm_head)" in said
+    for way_out in ({"adapter": "merged"}, {"adapter": "lora", "engine": "transformers"}):
+        config = project.config(**values | {"serve": way_out})
+        project.run(f"--train-config={config}", base_only=False).assert_outcomes(passed=3)
+
+
 def test_no_space_while_the_adapter_is_saved_is_said_and_the_next_run_is_whole(project):
     """A limit on file sizes stands in for a full disk: the same call fails half way."""
     config = project.config()

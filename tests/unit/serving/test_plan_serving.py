@@ -6,7 +6,7 @@ from importlib import metadata
 import pytest
 
 from harness.config import ServeConfig
-from harness.errors import EngineError
+from harness.errors import ConfigError, EngineError
 from harness.serving import TransformersEngine, VllmEngine, make_engine, plan
 from harness.serving.plan import plan_serving
 
@@ -66,6 +66,26 @@ def test_auto_without_vllm_is_transformers_with_lora(installed, serve, base, ada
 def test_either_mode_on_request(installed, serve, base, adapter, mode, engine):
     installed(CPU)
     assert plan_serving(serve(adapter=mode, engine=engine), base, adapter).mode == mode
+
+
+class TestModulesTrainedInFull:
+    @pytest.fixture
+    def with_head(self, adapter):
+        (adapter.path / "adapter_config.json").write_text(json.dumps({"r": 2, "modules_to_save": ["lm_head"]}))
+        return adapter
+
+    def test_vllm_serves_them_merged(self, installed, serve, base, with_head):
+        installed(GPU, gpu=True)
+        assert plan_serving(serve(), base, with_head).mode == "merged"
+        assert plan_serving(serve(engine="transformers"), base, with_head).mode == "lora"
+
+    @pytest.mark.parametrize("engine", ["auto", "vllm"])
+    def test_vllm_refuses_them_as_lora_and_says_the_way_out(self, installed, serve, base, with_head, engine):
+        installed(CPU)
+        with pytest.raises(ConfigError, match=r"vLLM serves no adapter .*lora_modules_to_save: lm_head") as caught:
+            plan_serving(serve(engine=engine, adapter="lora"), base, with_head)
+        assert "serve.adapter: merged" in str(caught.value)
+        assert plan_serving(serve(engine="transformers", adapter="lora"), base, with_head).mode == "lora"
 
 
 def test_without_an_adapter_there_is_no_mode(installed, serve, base):
