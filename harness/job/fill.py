@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from types import TracebackType
@@ -53,10 +53,11 @@ def generation_of(request: Request, reply: Reply, model_hash: str) -> Generation
     )
 
 
-def missing_requests(requests: Sequence[Request], stored: Mapping[str, Generation]) -> list[Request]:
+def missing_requests(requests: Sequence[Request], store: RunStore) -> list[Request]:
     """Return the requests without a good reply in the store, each key once; a failed reply is asked for again."""
     wanted = {request.key: request for request in requests}
-    return [r for key, r in wanted.items() if key not in stored or stored[key].error is not None]
+    stored = store.good_keys(wanted)
+    return [request for key, request in wanted.items() if key not in stored]
 
 
 def render_requests(requests: Sequence[Request], renderer: Renderer) -> list[Request]:

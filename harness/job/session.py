@@ -157,7 +157,7 @@ class JobSession:
         """
         started = time.monotonic()
         with self._lock:
-            missing = missing_requests(requests, self.store.generations(r.key for r in requests))
+            missing = missing_requests(requests, self.store)
             failed = prompt = completion = 0
             if missing:
                 missing = self._rendered(missing)

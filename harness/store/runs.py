@@ -170,12 +170,18 @@ class RunStore:
     def generations(self, keys: Iterable[str]) -> dict[str, Generation]:
         """Return what is stored of ``keys``: the good reply, else the latest failed one (``error`` set)."""
         found: dict[str, Generation] = {}
-        wanted = iter(dict.fromkeys(keys))
-        while chunk := list(islice(wanted, _CHUNK)):
-            marks = ",".join("?" * len(chunk))
+        for chunk, marks in _chunks(keys):
             statement = f"SELECT key, body FROM generations WHERE key IN ({marks}) ORDER BY failed DESC, id"
             bodies = dict(self._select(statement, chunk))  # good rows come last and so win
             found.update((key, self._parse(Generation, body)) for key, body in bodies.items())
+        return found
+
+    def good_keys(self, keys: Iterable[str]) -> set[str]:
+        """Return those of ``keys`` that have a good reply, without reading it."""
+        found: set[str] = set()
+        for chunk, marks in _chunks(keys):
+            rows = self._select(f"SELECT key FROM generations WHERE failed = 0 AND key IN ({marks})", chunk)
+            found.update(key for (key,) in rows)
         return found
 
     def put_verdicts(self, verdicts: Iterable[Verdict]) -> None:
@@ -235,6 +241,13 @@ class RunStore:
                     self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[tuple[list[str], str]]:
+    """Yield each key once, as many at a time as a statement takes, with the statement's question marks."""
+    wanted = iter(dict.fromkeys(keys))
+    while chunk := list(islice(wanted, _CHUNK)):
+        yield chunk, ",".join("?" * len(chunk))
 
 
 def _column(text: str) -> str:

@@ -55,9 +55,10 @@ def test_a_store_that_cannot_be_written_ends_the_generation(store):
             generate_missing([request(i) for i in range(count)], Engine(), Full(), "model", lambda _: None)
 
 
-def test_failed_replies_are_asked_for_again_and_each_key_once():
+def test_failed_replies_are_asked_for_again_and_each_key_once(store):
     failed = Generation("key-1", "c", "m", "", (), (), "error", Decoding(), error="refused")
     good = Generation("key-2", "c", "m", "yes", (), (), "stop", Decoding())
     asked = [request(1), request(2), request(3), request(3)]
-    missing = missing_requests(asked, {"key-1": failed, "key-2": good})
+    store.put_generations([failed, good])
+    missing = missing_requests(asked, store)
     assert [r.key for r in missing] == ["key-1", "key-3"]

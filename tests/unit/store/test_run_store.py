@@ -98,7 +98,15 @@ def test_many_keys_of_which_some_are_stored(store):
 @pytest.mark.parametrize("count", [0, 1, 899, 900, 901, 1801])
 def test_key_lists_of_every_length(store, count):
     store.put_generations([reply(str(number)) for number in range(count)])
-    assert set(store.generations([str(number) for number in range(count)] * 2)) == set(map(str, range(count)))
+    asked = [str(number) for number in range(count)] * 2
+    assert set(store.generations(asked)) == store.good_keys([*asked, "other"]) == set(asked)
+
+
+def test_the_keys_of_good_replies_are_known_without_reading_one(store):
+    store.put_generations([reply("good"), reply("failed", "", error="timeout"), reply("both", "", error="timeout")])
+    store.put_generation(reply("both"))
+    store._database.execute("UPDATE generations SET body = 'unreadable'")
+    assert store.good_keys(["good", "failed", "both", "none"]) == {"good", "both"}
 
 
 def test_many_replies_at_once_are_all_or_none(store):
@@ -174,6 +182,7 @@ def test_reading_verdicts_uses_an_index(store, path):
     store._database.set_trace_callback(statements.append)
     store.verdicts("r1")
     store.generations(["k"])
+    store.good_keys(["k"])
     store.unfinished("f")
     store._database.set_trace_callback(None)
     for statement in statements:
