@@ -6,12 +6,14 @@ and fixtures. Everything else is imported when an option or a mark of ours is me
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_ftplugin.fixtures import adapter, case, engine, generation, run
-from pytest_ftplugin.options import OPTIONS, add_marks, add_options
+from pytest_ftplugin.options import OPTIONS, add_marks, add_options, clash
 from pytest_ftplugin.trial import SESSION
 
 if TYPE_CHECKING:
@@ -23,6 +25,17 @@ __all__ = ["adapter", "case", "engine", "generation", "run"]
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, object, object]:
+    """Say in plain words that a conftest adds an option of ours."""
+    try:
+        return (yield)
+    except argparse.ArgumentError as error:
+        if said := clash(error):
+            raise pytest.UsageError(said) from None
+        raise
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

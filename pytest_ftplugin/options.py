@@ -6,10 +6,14 @@ here is what a user reads.
 
 from __future__ import annotations
 
+import re
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import argparse
+
     import pytest
 
 Kind = Literal["path", "text", "switch", "count", "list", "choice"]
@@ -30,8 +34,16 @@ class Option:
     @property
     def dest(self) -> str:
         """Name under which pytest keeps the value; prefixed, so that no other plugin's is meant."""
-        return "ft_" + self.flag.removeprefix("--").removeprefix("ft-").replace("-", "_")
+        return self.prefixed.removeprefix("--").replace("-", "_")
 
+    @property
+    def prefixed(self) -> str:
+        """The option's second name, which no other plugin uses."""
+        return "--ft-" + self.flag.removeprefix("--").removeprefix("ft-")
+
+
+PREFIXED = "addopts = -p no:ftplugin -p pytest_ftplugin.prefixed"
+"""What gives a project all option names that do not begin with ``--ft-``."""
 
 OPTIONS = (
     Option(
@@ -172,8 +184,11 @@ MARKS = (
 )
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Register every option of the table with pytest, each beside its ini key."""
+def add_options(parser: pytest.Parser, *, short: bool = True) -> None:
+    """Register every option of the table with pytest, each beside its ini key.
+
+    Without ``short`` only the ``--ft-`` names are taken, and all others are free for a project's own.
+    """
     group = parser.getgroup("ft", "train, serve and test a language model")
     for option in OPTIONS:
         settings: dict[str, Any] = {"dest": option.dest, "help": option.help, "default": None}
@@ -188,10 +203,26 @@ def add_options(parser: pytest.Parser) -> None:
         if option.choices:
             settings["choices"] = option.choices
             del settings["metavar"]
-        group.addoption(option.flag, **settings)
+        group.addoption(*dict.fromkeys([*([option.flag] if short else []), option.prefixed]), **settings)
         if option.ini:
             kind: Literal["linelist", "string"] = "linelist" if option.kind == "list" else "string"
             parser.addini(option.ini, f"as {option.flag}", type=kind)
+
+
+def clash(error: argparse.ArgumentError) -> str | None:
+    """Return what to do about a ``conftest.py`` that adds an option of ours; None if it is about another option."""
+    taken = [option for option in OPTIONS if option.flag in re.findall(r"--[\w-]+", str(error))]
+    if not taken:
+        return None
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((f"{f.filename}:{f.lineno}" for f in reversed(frames) if f.name == "pytest_addoption"), "a plugin")
+    names = ", ".join(option.flag for option in taken)
+    return (
+        f"{place} adds the option {names}, which ft-harness has too.\n"
+        "  To do: rename it there, or write one of these in the ini file:\n"
+        f"  {PREFIXED}   (ft-harness has second names only: {taken[0].prefixed})\n"
+        "  addopts = -p no:ftplugin   (no ft-harness)"
+    )
 
 
 def add_marks(config: pytest.Config) -> None:
@@ -212,8 +243,10 @@ def options_page() -> str:
         "pytest settles its rootdir before it knows the options of plugins, and takes a path that follows an option",
         "for a test path. Name a test path too (`pytest suites/ --adapter PATH`), or write `--adapter=PATH`.",
         "",
-        "pytest also stops if a `conftest.py` adds an option of the same name (`--model` is a common one). Where the",
-        "plugin is installed and not wanted, `addopts = -p no:ftplugin` switches it off.",
+        "Every option has a second name that begins with `--ft-`: `--ft-model` is `--model`. Where a project's own",
+        f"`conftest.py` adds an option of the same name, `{PREFIXED}` in the",
+        "ini file leaves it all names but the second ones (messages then still speak of the first). Where the plugin",
+        "is installed and not wanted, `addopts = -p no:ftplugin` switches it off.",
         "",
         "| option | ini key | |",
         "|---|---|---|",

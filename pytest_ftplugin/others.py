@@ -90,9 +90,9 @@ def _arguments(config: pytest.Config, other: Other, folder: Path, selection: Pat
     """Return this session's own arguments with what differs laid over them (the last of an option holds)."""
     own = [str(argument) for argument in config.invocation_params.args]
     ending = own.index("--") if "--" in own else len(own)
-    over = ["--baseline=none", f"--decode={other.mode}", f"--ft-select={selection}", f"--ft-run-file={run_file}"]
+    over = ["--ft-baseline=none", f"--ft-decode={other.mode}", f"--ft-select={selection}", f"--ft-run-file={run_file}"]
     if other.base:
-        over.append("--base-only")
+        over.append("--ft-base-only")
     # all verdicts are wanted, and nothing of this session's files may be overwritten
     over += ["--maxfail=0", "-o", f"cache_dir={folder / 'cache'}"]
     if hasattr(config.option, "xmlpath"):
