@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness.cli.options import BaseModel, EngineName, HomePath, TargetName
 from harness.cli.screen import console, error_console
+from harness.errors import InputError
 from harness.types import Decoding, Message
 
 if TYPE_CHECKING:
@@ -48,6 +49,14 @@ class Conversation:
             self._answer(line)
         return True
 
+    def take(self, line: str) -> bool:
+        """Do as :meth:`say`, but let a turn that cannot be rendered end neither the conversation nor the command."""
+        try:
+            return self.say(line)
+        except InputError as error:
+            self._out.print(f"error: {error}", style="red", markup=False)
+            return True
+
     def _answer(self, line: str) -> None:
         asked = (*self.messages, Message("user", line))
         if self._show_prompt:
@@ -64,6 +73,9 @@ class Conversation:
         self._out.print(f"[{label}]", style="bold", markup=False)
         ids = renderer.prompt_ids(tuple(messages), ())
         engine = self._opened.engine
+        if len(ids) >= engine.max_model_len:
+            full = f"the conversation's {len(ids)} tokens leave no room for a reply ({engine.max_model_len} fit)"
+            raise InputError(full, hint="/reset starts anew")
         other = self._opened.base_engine if base and self._opened.base_engine else None
         pieces = []
         for piece in chat_stream(other or engine, ids, renderer.stop_ids, self._decoding, base=base and other is None):
@@ -117,7 +129,7 @@ def chat(
                 line = out.input("> ", markup=False)
             except EOFError:
                 return
-            if not talk.say(line):
+            if not talk.take(line):
                 return
     finally:
         opened.close()
