@@ -81,6 +81,8 @@ def pytest_unconfigure():
     loaded = sorted({name.partition(".")[0] for name in sys.modules})
     Path(__file__).with_name(f"modules-{os.getpid()}.json").write_text(json.dumps(loaded))
 """
+MARK = "MAIN_JOB_COMMAND"
+"""Variable by which what a command has started is known, orphans included."""
 SECONDS = 600
 """After so long something hangs; nothing here is meant to take as long."""
 
@@ -129,6 +131,7 @@ class Command:
 
     def __init__(self, argv: list[str], cwd: Path, env: Mapping[str, str], output: Path) -> None:
         self._output = output
+        env = {**env, MARK: str(output)}
         with output.open("wb") as file:
             self.process = subprocess.Popen(
                 argv, cwd=cwd, env=env, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
@@ -179,11 +182,18 @@ class Command:
     def left(self, seconds: float = 10) -> list[str]:
         """Return the processes that are still there, given the time that ending takes."""
         deadline = time.monotonic() + seconds
+        self._family.update(process for process in psutil.process_iter() if self._marked(process))
         while alive := [process for process in self._family if _lives(process)]:
             if time.monotonic() > deadline:
                 return [str(process) for process in alive]
             time.sleep(0.1)
         return []
+
+    def _marked(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == str(self._output)
+        except psutil.Error:  # it has just ended, or is somebody else's
+            return False
 
     def destroy(self) -> None:
         """End it and all that came of it, however the test ended."""

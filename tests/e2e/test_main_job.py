@@ -97,7 +97,10 @@ def test_again_nothing_is_trained_served_or_loaded(first, world, comment):
         assert again.outcomes(run) == first.outcomes(run)
         assert again.manifest_of(run)["generation"][0]["generated"] == 0
     assert again.manifest["training"]["in_this_run"] is False
-    assert not any(map(again.started, ("harness.training", "harness.models", "vllm", "transformers_server")))
+    for process in ("harness.training.child", "harness.models.merge_child", "vllm.entrypoints"):
+        assert first.started(process)
+        assert not again.started(process)
+    assert "openai" in first.modules
     assert again.modules.isdisjoint(HEAVY)
 
 
@@ -184,6 +187,7 @@ def interrupted(world):
     """A training on an 8-bit base, interrupted with Ctrl-C."""
     command = world.pytest(INT8, "-n", "2")
     command.wait_until(command.says("step 1/"))
+    assert world.locked, "what is being trained is locked"
     command.interrupt()
     return command, command.wait()
 
