@@ -94,7 +94,7 @@ def _unexplained(name: str, returncode: int, lines: Sequence[str]) -> JobFailure
     signals = {137: "SIGKILL", 139: "SIGSEGV", 134: "SIGABRT", 143: "SIGTERM", 135: "SIGBUS", 132: "SIGILL"}
     # a launcher between us and the child exits with 1 and prints what became of it
     died = next((s for s in signals.values() if f"Signals.{s}" in text), signals.get(returncode))
-    lines = tuple(line for line in lines if "CalledProcessError" not in line)[-20:]
+    lines = _own_lines(lines, died is not None)[-20:]
     if died == "SIGKILL":
         message = f"{name} was killed (SIGKILL): most likely the machine ran out of memory"
         return JobFailure("killed", message, lines, returncode)
@@ -102,6 +102,14 @@ def _unexplained(name: str, returncode: int, lines: Sequence[str]) -> JobFailure
         return JobFailure("disk", f"{name} ended: no space left on device", lines, returncode)
     how = f"was ended by {died}" if died else f"ended with exit code {returncode}"
     return JobFailure("failed", f"{name} {how} and left no result", lines, returncode)
+
+
+def _own_lines(lines: Sequence[str], was_killed: bool) -> tuple[str, ...]:
+    """Leave out what a launcher says of a killed child: its traceback is its own, and names no cause."""
+    told = list(lines)
+    if was_killed and any("CalledProcessError" in line for line in told):
+        told = told[: max((n for n, line in enumerate(told) if line.startswith("Traceback")), default=len(told))]
+    return tuple(line for line in told if "CalledProcessError" not in line)
 
 
 def job_main(work: Callable[[Mapping[str, Any], Emit], Mapping[str, Any]]) -> None:

@@ -140,7 +140,8 @@ def train_into(
         template=renderer.template_text,
         special_tokens=config.special_token_map,
     )
-    record = {"adapter": to_json(adapter), "figures": to_json(figures), "job": to_json(job), "versions": versions()}
+    told = to_json(replace(job, environment={}))  # the environment may hold a tracker's password
+    record = {"adapter": to_json(adapter), "figures": to_json(figures), "job": told, "versions": versions()}
     (folder / HARNESS_FILE).write_text(json.dumps(record, indent=2), encoding="utf-8")
     (folder / CANARY).write_text(json.dumps({"ids": _canary(encoded.train)}), encoding="utf-8")
     return figures

@@ -113,6 +113,11 @@ def test_an_end_without_a_word(run, body, kind, words):
     assert "the job" in failure.message
 
 
+def test_a_launchers_own_traceback_is_left_out_where_its_child_was_killed(run):
+    said = ("step 3", "Traceback (most recent call last):", "  launcher", "CalledProcessError: <Signals.SIGKILL: 9>")
+    assert run(raw(f"print(*{said}, sep='\\n'); sys.exit(1)")).tail == ("step 3",)
+
+
 def test_a_half_written_event_is_waited_for(run):
     events = []
     code = raw("""

@@ -86,6 +86,12 @@ def test_trained_once_and_found_again(world):
     assert canary == [list(row.input_ids) for row in ROWS[:4]]
 
 
+def test_a_trackers_password_is_not_written_beside_the_adapter(world):
+    made = world.find(text="mlflow_tracking_uri: http://user:secret@localhost:5000\n")
+    assert world.trainer.jobs[0].environment == {"MLFLOW_TRACKING_URI": "http://user:secret@localhost:5000"}
+    assert "secret" not in (made.path / HARNESS_FILE).read_text()
+
+
 def test_rows_are_not_encoded_when_it_is_there(world):
     first = world.find()
     config = world.config()
