@@ -164,7 +164,7 @@ def _config_renderer(request: RunRequest, base: Base) -> Renderer | None:
 
 def _trained_target(request: RunRequest, base: Base, trainer: Trainer | None, on_event: OnEvent) -> Target:
     config = _required(request.config)
-    check_servable(request.serve(), config.lora_modules_to_save)
+    check_servable(request.serve(), config.lora_r, config.lora_modules_to_save)
     rows = read_rows(config, base)
     trained_now = False
 

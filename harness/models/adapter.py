@@ -134,6 +134,7 @@ def _mismatches(
         expected, found = (columns, info.shape[1]) if matrix.startswith("A.") else (rows, info.shape[0])
         if expected != found:
             wrong.append(f"{module}: made for size {found}, the base has {expected}")
+    wrong = list(dict.fromkeys(wrong))  # both matrices of a module may say the same
     if not wrong:
         return []
     shown = "; ".join(wrong[:3]) + (f"; and {len(wrong) - 3} more" if len(wrong) > 3 else "")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda", "mps"]
 AdapterMode = Literal["none", "lora", "merged"]
 DEFAULT_SEQUENCE_LEN = 2048
+LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM allows for ``--max-lora-rank``."""
 _GIB = 2**30
 
 
@@ -67,8 +69,8 @@ def plan_serving(
         EngineError: the engine asked for is not installed.
     """
     engine, distribution = _pick_engine(serve.engine)
-    modules_to_save = _modules_to_save(adapter)
-    check_servable(serve, modules_to_save)
+    rank, modules_to_save = _shape(adapter)
+    check_servable(serve, rank, modules_to_save)
     version = metadata.version(distribution)
     device = _device(distribution, version)
     model = _model_config(base.path)
@@ -79,7 +81,7 @@ def plan_serving(
         version=version,
         device=device,
         dtype=_dtype(serve.dtype, engine, device, model),
-        mode=_adapter_mode(serve.adapter, adapter, engine, device, modules_to_save),
+        mode=_adapter_mode(serve.adapter, adapter, engine, device, rank, modules_to_save),
         eager=serve.enforce_eager if serve.enforce_eager is not None else device != "cuda",
         max_model_len=length,
         concurrency=serve.max_concurrency,
@@ -145,31 +147,44 @@ def _cpu_has_bfloat16() -> bool:
     return "avx512_bf16" in text or "amx_bf16" in text or " bf16" in text
 
 
-def check_servable(serve: ServeConfig, modules_to_save: Sequence[str]) -> None:
+def check_servable(serve: ServeConfig, rank: int, modules_to_save: Sequence[str]) -> None:
     """Refuse, before anything is trained for it, an adapter that could not be served as ``serve`` says.
 
-    vLLM's LoRA holds no modules that were trained in full (except the heads of classifiers).
+    vLLM's LoRA holds no modules that were trained in full (except the heads of classifiers), and ranks up to 512.
 
     Raises:
         ConfigError: it could not; the message names the way out.
     """
-    if modules_to_save and serve.adapter == "lora" and _pick_engine(serve.engine)[0] == "vllm":
+    if serve.adapter != "lora" or _pick_engine(serve.engine)[0] != "vllm":
+        return
+    reasons = _beyond_vllm_lora(rank, modules_to_save)
+    if reasons:
         raise ConfigError(
-            "serve.adapter is lora, but vLLM serves no adapter with modules that are trained in full"
-            f" (lora_modules_to_save: {', '.join(modules_to_save)})",
+            f"serve.adapter is lora, but vLLM serves no adapter with {' and '.join(reasons)}",
             hint="Set serve.adapter: merged (or auto), or serve.engine: transformers.",
         )
 
 
-def _modules_to_save(adapter: Adapter | None) -> list[str]:
+def _beyond_vllm_lora(rank: int, modules_to_save: Sequence[str]) -> list[str]:
+    reasons = []
+    if modules_to_save:
+        reasons.append(f"modules that are trained in full (lora_modules_to_save: {', '.join(modules_to_save)})")
+    if rank > LORA_RANKS[-1]:
+        reasons.append(f"a rank above {LORA_RANKS[-1]} (lora_r: {rank})")
+    return reasons
+
+
+def _shape(adapter: Adapter | None) -> tuple[int, list[str]]:
+    """Return the adapter's highest rank and the modules that it holds in full."""
     if adapter is None:
-        return []
+        return 0, []
     config = json.loads((adapter.path / "adapter_config.json").read_text(encoding="utf-8"))
-    return list(config.get("modules_to_save") or ())
+    ranks = [config.get("r") or 0, *(config.get("rank_pattern") or {}).values()]
+    return max(int(rank) for rank in ranks), list(config.get("modules_to_save") or ())
 
 
 def _adapter_mode(
-    wanted: str, adapter: Adapter | None, engine: str, device: Device, modules_to_save: Sequence[str]
+    wanted: str, adapter: Adapter | None, engine: str, device: Device, rank: int, modules_to_save: Sequence[str]
 ) -> AdapterMode:
     if adapter is None:
         return "none"
@@ -178,7 +193,8 @@ def _adapter_mode(
     if wanted == "merged":
         return "merged"
     # vLLM's LoRA kernels on CPU are plain torch, several times slower than a merged model
-    return "merged" if engine == "vllm" and (device == "cpu" or modules_to_save) else "lora"
+    beyond = device == "cpu" or _beyond_vllm_lora(rank, modules_to_save)
+    return "merged" if engine == "vllm" and beyond else "lora"
 
 
 def _model_config(folder: Path) -> dict[str, Any]:

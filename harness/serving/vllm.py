@@ -8,11 +8,9 @@ from pathlib import Path
 
 from harness.errors import EngineError
 from harness.serving.local import LocalEngine
+from harness.serving.plan import LORA_RANKS
 from harness.serving.server import Address, ChatFormat, Command
 from harness.types import Adapter, Request
-
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The values that vLLM allows for ``--max-lora-rank``."""
 
 
 class VllmEngine(LocalEngine):

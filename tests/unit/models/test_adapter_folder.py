@@ -65,7 +65,7 @@ def test_shapes_of_another_base(tmp_path, own_home):
     assert "it was made for another base than" in message
     assert "it names some/base" in message
     assert "model.layers.0.self_attn.q_proj: made for size 8, the base has 16" in message
-    assert "and 1 more" in message
+    assert message.count("self_attn.q_proj: made for size 8, the base has 16") == 1, "both of its matrices say the same"
 
 
 def test_modules_that_the_base_does_not_have(tmp_path, base, own_home):

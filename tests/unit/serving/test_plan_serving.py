@@ -68,24 +68,33 @@ def test_either_mode_on_request(installed, serve, base, adapter, mode, engine):
     assert plan_serving(serve(adapter=mode, engine=engine), base, adapter).mode == mode
 
 
-class TestModulesTrainedInFull:
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ({"r": 2, "modules_to_save": ["lm_head"]}, r"lora_modules_to_save: lm_head"),
+        ({"r": 600}, r"lora_r: 600"),
+        ({"r": 2, "rank_pattern": {"q_proj": 513}}, r"lora_r: 513"),
+    ],
+    ids=["modules trained in full", "rank", "rank of one module"],
+)
+class TestBeyondVllmsLora:
     @pytest.fixture
-    def with_head(self, adapter):
-        (adapter.path / "adapter_config.json").write_text(json.dumps({"r": 2, "modules_to_save": ["lm_head"]}))
+    def beyond(self, adapter, config):
+        (adapter.path / "adapter_config.json").write_text(json.dumps(config))
         return adapter
 
-    def test_vllm_serves_them_merged(self, installed, serve, base, with_head):
+    def test_vllm_serves_it_merged(self, installed, serve, base, beyond, reason):
         installed(GPU, gpu=True)
-        assert plan_serving(serve(), base, with_head).mode == "merged"
-        assert plan_serving(serve(engine="transformers"), base, with_head).mode == "lora"
+        assert plan_serving(serve(), base, beyond).mode == "merged"
+        assert plan_serving(serve(engine="transformers"), base, beyond).mode == "lora"
 
     @pytest.mark.parametrize("engine", ["auto", "vllm"])
-    def test_vllm_refuses_them_as_lora_and_says_the_way_out(self, installed, serve, base, with_head, engine):
+    def test_vllm_refuses_it_as_lora_and_says_the_way_out(self, installed, serve, base, beyond, engine, reason):
         installed(CPU)
-        with pytest.raises(ConfigError, match=r"vLLM serves no adapter .*lora_modules_to_save: lm_head") as caught:
-            plan_serving(serve(engine=engine, adapter="lora"), base, with_head)
+        with pytest.raises(ConfigError, match=rf"vLLM serves no adapter .*{reason}") as caught:
+            plan_serving(serve(engine=engine, adapter="lora"), base, beyond)
         assert "serve.adapter: merged" in str(caught.value)
-        assert plan_serving(serve(engine="transformers", adapter="lora"), base, with_head).mode == "lora"
+        assert plan_serving(serve(engine="transformers", adapter="lora"), base, beyond).mode == "lora"
 
 
 def test_without_an_adapter_there_is_no_mode(installed, serve, base):
