@@ -36,6 +36,7 @@ class Terminal:
         if reporter is not None:
             reporter.ensure_newline()
             reporter.write_line(text, **markup)
+            reporter.flush()  # progress is to be seen in a pipe or a file as well, and now
 
     @contextmanager
     def progress(self) -> Iterator[OnEvent]:

@@ -74,6 +74,7 @@ class EndpointEngine:
     def start(self, on_event: OnEvent) -> None:
         """Ask for the list of models: is somebody there, and does the key open?"""
         self.close()
+        started = time.monotonic()
         if self._plain and not self._loopback:
             on_event(
                 {"event": "warning", "message": f"{self.url} is plain http: prompts and the key travel unencrypted"}
@@ -90,7 +91,10 @@ class EndpointEngine:
         if listed and self.model not in listed:
             shown = ", ".join(listed[:10])
             on_event({"event": "warning", "message": f"{self.url} does not list {self.model!r}; it lists {shown}"})
-        on_event({"event": "engine_ready", "engine": self.name, "url": self.url, "model": self.model})
+        seconds = time.monotonic() - started
+        on_event(
+            {"event": "engine_ready", "engine": self.name, "url": self.url, "model": self.model, "seconds": seconds}
+        )
 
     def describe(self) -> Mapping[str, Any]:
         """See :class:`harness.protocols.Engine`."""

@@ -155,9 +155,10 @@ def test_merge_writes_a_model_that_is_no_longer_the_base(hand, trained, base):
     merged = hand.folder / "merged" / "capitals"
     assert "wrote merged/capitals: " in out
     assert {"config.json", "model.safetensors", "tokenizer.json", "manifest.json"} <= {p.name for p in merged.iterdir()}
-    assert json.loads((merged / "manifest.json").read_text())["base"]["content_hash"] == base.content_hash
-    assert [path.name for path in merged.parent.iterdir()] == ["capitals"]
     record = json.loads((hand.folder / "out" / "harness.json").read_text())["adapter"]
+    assert json.loads((merged / "manifest.json").read_text())["base"]["content_hash"] == record["base_hash"]
+    assert (merged / "model.safetensors").read_bytes() != (base.path / "model.safetensors").read_bytes()
+    assert [path.name for path in merged.parent.iterdir()] == ["capitals"]
     assert (merged / "chat_template.jinja").read_text() == record["template"]
     again = hand.run("merge", "out", "merged/capitals")
     assert again[0] == 2

@@ -217,7 +217,6 @@ def test_an_8_bit_base_trains_and_transformers_serves_it(int8):
     assert int8.passed("test_city") >= CASES - 2, int8.output
 
 
-@pytest.mark.xfail(reason="an endpoint says that it is ready without the seconds that the progress line shows")
 def test_a_served_adapter_is_tested_as_an_endpoint(int8, world):
     """Its chat completions come to the verdicts of the main job, which sends token ids."""
     adapter = int8.manifest["adapter"]

@@ -9,6 +9,7 @@ from serving_fakes import chat_completion, echo, refuse, unused_port
 
 from harness.errors import EngineError
 from harness.protocols import Engine
+from harness.reporting.progress import event_line
 from harness.serving import EndpointEngine
 from harness.types import Grammar, Message, Request, ToolCall
 
@@ -33,6 +34,13 @@ def test_is_an_engine_whose_identity_is_known_before_the_start(engine, endpoint)
     assert isinstance(engine, Engine)
     assert engine.identity == {"engine": "endpoint", "url": endpoint.url, "model": "gpt-test"}
     assert not engine.wants_ids
+
+
+def test_what_its_start_reports_can_be_shown(engine):
+    events = []
+    engine.start(events.append)
+    (line,) = [event_line(event) for event in events]
+    assert line.startswith("the endpoint engine is ready after ")
 
 
 def test_every_request_is_answered_with_its_own_reply(engine, make_request):
