@@ -43,5 +43,6 @@ def serve(
             stop_ids=opened.renderer.stop_ids,
             port=port,
             on_event=on_event,
+            check=opened.check,
             on_ready=ready,
         )

@@ -23,9 +23,9 @@ def open_socket_client(path: Path, concurrency: int, timeout: float | None) -> A
 
 
 def open_url_client(
-    url: str, key: str, *, concurrency: int, timeout: float, retries: int, use_proxies: bool
+    url: str, key: str, *, concurrency: int, timeout: float | None, retries: int, use_proxies: bool
 ) -> AsyncOpenAI:
-    """Return a client for an endpoint; it waits and retries as the endpoint asks."""
+    """Return a client for a server at a URL; it waits and retries as the server asks."""
     import httpx2
     from openai import AsyncOpenAI
 

@@ -31,12 +31,13 @@ def serve_foreground(
     stop_ids: Sequence[int] = (),
     port: int = 0,
     on_event: OnEvent,
+    check: Callable[[], object] = lambda: None,
     on_ready: Callable[[Served], None],
 ) -> None:
     """Serve ``engine`` (unstarted) OpenAI-compatibly on 127.0.0.1 until Ctrl-C; ``port`` 0 takes a free one.
 
     ``template`` is the jinja text with which chat requests are rendered, ``stop_ids`` end their replies. The key is
-    made anew for each start and is told to ``on_ready`` only.
+    made anew for each start and is told to ``on_ready`` only, once ``check`` has seen that the right model is served.
 
     Raises:
         EngineError: the port is taken, the engine did not come up, or it died.
@@ -44,6 +45,7 @@ def serve_foreground(
     address = Address(port=free_port(port), key=secrets.token_urlsafe(24))
     try:
         engine.start_public(on_event, address, ChatFormat(template, tuple(stop_ids)) if template else None)
+        check()
         on_ready(Served(address.url, address.key or "", tuple(engine.served_names)))
         while True:
             engine.server.check_alive("while serving")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import EngineError
 from harness.protocols import OnEvent, OnReply
-from harness.serving.client import open_socket_client, post, stream_text
+from harness.serving.client import open_socket_client, open_url_client, post, stream_text
 from harness.serving.dispatch import Dispatcher
 from harness.serving.plan import ServePlan
 from harness.serving.probe import check_grammar_binds
@@ -95,6 +95,14 @@ class LocalEngine(ABC):
     def start_public(self, on_event: OnEvent, address: Address, chat: ChatFormat | None) -> None:
         """Start for other people's clients: on a port of the loopback, with chat completions."""
         self._start_server(on_event, address, chat)
+        self._client = open_url_client(
+            address.url,
+            address.key or "none",
+            concurrency=self.plan.concurrency,
+            timeout=None,
+            retries=0,
+            use_proxies=False,
+        )
 
     def _start_server(self, on_event: OnEvent, address: Address | None, chat: ChatFormat | None) -> None:
         model = self._model_folder()

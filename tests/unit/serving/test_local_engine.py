@@ -318,3 +318,18 @@ def test_foreground_tells_of_a_death(engine_of):
 
     with pytest.raises(EngineError, match="while serving"):
         serve_foreground(engine, template=None, on_event=quiet, on_ready=kill)
+
+
+def test_foreground_announces_nothing_that_was_not_checked(engine_of):
+    from harness.serving import serve_foreground
+
+    engine, announced = engine_of(), []
+
+    def refuse():
+        assert engine.score([7, 8, 9]) == [-0.008, -0.009]
+        raise EngineError("the adapter is not applied")
+
+    with pytest.raises(EngineError, match="not applied"):
+        serve_foreground(engine, template=None, on_event=quiet, check=refuse, on_ready=announced.append)
+    assert not announced
+    assert engine.server.folder is None
