@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from harness.config.reference import SCHEMA, json_schema, reference_page
+from harness.config.load import SCHEMA
+from harness.config.reference import json_schema, reference_page
 
 
 def main() -> None:

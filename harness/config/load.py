@@ -18,7 +18,9 @@ from harness.config.wording import explain
 from harness.errors import ConfigError, Problem
 from harness.types import to_json
 
-_HINT = "Every key is described in docs/config.md."
+SCHEMA = Path(__file__).with_name("schema.json")
+"""The JSON schema of the YAML, for editors; it ships with the package."""
+_HINT = f"Every key is described in docs/config.md of the project, and in the JSON schema {SCHEMA}"
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), data: Path | str | None = None) -> RunConfig:
@@ -57,7 +59,7 @@ class _Findings:
 
     def problems(self, document: Document, done: Overrides, file: str | None) -> list[Problem]:
         placed = [self._place(path, message, document, done, file) for path, message in self.found.items()]
-        return sorted(placed, key=lambda problem: (problem.line is None, problem.line or 0))
+        return sorted([*document.problems, *placed], key=lambda problem: (problem.line is None, problem.line or 0))
 
     @staticmethod
     def _place(path: KeyPath, message: str, document: Document, done: Overrides, file: str | None) -> Problem:

@@ -1,7 +1,6 @@
 """Reads YAML and remembers the line of every key."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,17 +34,22 @@ _Loader.add_implicit_resolver(
 
 @dataclass(frozen=True)
 class Document:
-    """The content of a YAML file, and the 1-based line of every key and list item in it."""
+    """The content of a YAML file, and the 1-based line of every key and list item in it.
+
+    A key that stands there twice has its first value and is one of the ``problems``; so is a key that is not text,
+    which is left out.
+    """
 
     values: dict[str, Any]
     lines: Mapping[KeyPath, int]
+    problems: tuple[Problem, ...] = ()
 
 
 def read_document(path: Path) -> Document:
     """Read the YAML mapping in ``path``.
 
     Raises:
-        ConfigError: the file is missing, not UTF-8, empty, not YAML, not a mapping, or repeats keys.
+        ConfigError: the file is missing, not UTF-8, empty, not YAML, or not a mapping.
     """
     return parse_document(_read_text(path), str(path))
 
@@ -56,19 +60,18 @@ def parse_document(text: str, file: str) -> Document:
     Raises:
         ConfigError: see :func:`read_document`.
     """
-    values, node = _parse(text, file)
+    values, node, repeated = _parse(text, file)
     if values is None:
         raise _error(file, None, "the file is empty; it needs at least base_model, datasets and adapter")
     if not isinstance(values, dict) or node is None:
         raise _error(file, 1, f"the file must hold keys and values, as `base_model: …`, not a {_kind(values)}")
-    problems = [
+    not_text = [
         Problem(f"the key {key!r} is not text; put quotes around it", file, _line(at))
         for key, at in zip(values, (pair[0] for pair in node.value), strict=False)
         if not isinstance(key, str)
     ]
-    if problems:
-        raise ConfigError(f"{file} cannot be read:", problems)
-    return Document(values, dict(_lines(node, ())))
+    named = {key: value for key, value in values.items() if isinstance(key, str)}
+    return Document(named, dict(_lines(node, ())), (*repeated, *not_text))
 
 
 def parse_value(text: str) -> Any:
@@ -77,7 +80,10 @@ def parse_value(text: str) -> Any:
     Raises:
         ConfigError: it is not YAML, or it repeats keys.
     """
-    return _parse(text, "value")[0]
+    value, _, repeated = _parse(text, "value")
+    if repeated:
+        raise ConfigError("the value cannot be read:", repeated)
+    return value
 
 
 def _read_text(path: Path) -> str:
@@ -102,15 +108,15 @@ def _read_text(path: Path) -> str:
         raise _error(file, line, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8") from None
 
 
-def _parse(text: str, file: str) -> tuple[Any, yaml.Node | None]:
+def _parse(text: str, file: str) -> tuple[Any, yaml.Node | None, list[Problem]]:
     try:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
             if node is None:
-                return None, None
-            _check_keys(node, file)
-            return loader.construct_document(node), node
+                return None, None, []
+            repeated = _drop_repeated(node, file)
+            return loader.construct_document(node), node, repeated
         finally:
             loader.dispose()
     except RecursionError:
@@ -163,19 +169,27 @@ def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
             waiting.extend(node.value)
 
 
-def _check_keys(root: yaml.Node, file: str) -> None:
+def _drop_repeated(root: yaml.Node, file: str) -> list[Problem]:
+    """Take every key but the first of its name out of its mapping; return a problem for each such name."""
     problems = []
     for node in _nodes(root):
         if not isinstance(node, yaml.MappingNode):
             continue
-        names = [(key.value, _line(key)) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        repeated = [name for name, count in Counter(name for name, _ in names).items() if count > 1]
-        for name in repeated:
-            lines = [line for other, line in names if other == name]
-            shown = ", ".join(map(str, lines[:-1])) + f" and {lines[-1]}"
-            problems.append(Problem(f"the key {name!r} stands there more than once: lines {shown}", file, lines[1]))
-    if problems:
-        raise ConfigError(f"{file} cannot be read:", sorted(problems, key=lambda problem: problem.line or 0))
+        lines: dict[str, list[int]] = {}
+        kept = []
+        for pair in node.value:
+            places = lines.setdefault(pair[0].value, []) if isinstance(pair[0], yaml.ScalarNode) else []
+            places.append(_line(pair[0]))
+            if len(places) == 1:
+                kept.append(pair)
+        node.value = kept
+        problems += [_repeated(name, places, file) for name, places in lines.items() if len(places) > 1]
+    return problems
+
+
+def _repeated(name: str, lines: list[int], file: str) -> Problem:
+    shown = ", ".join(map(str, lines[:-1])) + f" and {lines[-1]}"
+    return Problem(f"the key {name!r} stands there more than once: lines {shown}", file, lines[1])
 
 
 def _lines(root: yaml.Node, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:

@@ -2,7 +2,6 @@
 
 import types
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
@@ -22,10 +21,9 @@ from harness.config.run import ReplySections, RunConfig
 from harness.config.serve import ServeConfig
 from harness.config.trackers import TrackersSection
 from harness.config.training import GradientCheckpointing, TrainingSection
-from harness.config.unsupported import UNSUPPORTED
+from harness.config.unsupported import HARMLESS, UNSUPPORTED
 from harness.config.wording import show_limit
 
-SCHEMA = Path(__file__).with_name("schema.json")
 _PAGE: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Base model and template", BaseSection),
     ("`special_tokens`", SpecialTokens),
@@ -119,7 +117,7 @@ def reference_page() -> str:
     parts = [_INTRODUCTION]
     for title, model in _PAGE:
         parts.append(f"## {title}\n\n{_sentence(model)}\n\n" + "\n".join(_table(model)) + "\n")
-    parts.append("## Known, and not supported\n\nSet to anything but null or false, each of these is an error.\n")
+    parts.append(f"## Known, and not supported\n\n{_unsupported_sentence()}\n")
     parts.append("\n".join(_unsupported_table()) + "\n")
     return "\n".join(parts)
 
@@ -206,6 +204,14 @@ def _type_words(annotation: Any) -> str:
     if origin is dict:
         return "keys and values"
     return _WORDS.get(annotation, "anything")
+
+
+def _unsupported_sentence() -> str:
+    allowed = [f"`{name}: {str(value).lower()}`" for name, values in HARMLESS.items() for value in values]
+    return (
+        "Each of these is an error, unless its value asks for nothing (null, false, an empty text, list or section)\n"
+        f"or for what happens here anyway: {', '.join(allowed)}."
+    )
 
 
 def _unsupported_table() -> Iterator[str]:

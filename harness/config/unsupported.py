@@ -125,7 +125,7 @@ UNSUPPORTED: Mapping[str, Mapping[str, str]] = {
 }
 """By section ("" is the top level): name of the key, and what to do instead."""
 
-_HARMLESS: Mapping[str, tuple[Any, ...]] = {
+HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "shuffle_merged_datasets": (True,),
     "num_processes": (1,),
     "tensor_parallel_size": (1,),
@@ -136,10 +136,11 @@ _HARMLESS: Mapping[str, tuple[Any, ...]] = {
     "save_strategy": ("steps",),
     "remove_unused_columns": (True,),
 }
+"""By key: the values that ask for what happens here anyway."""
 
 
 def asks_nothing(name: str, value: Any) -> bool:
     """Return whether ``value`` leaves the unsupported key ``name`` switched off."""
     if value is None or value is False or value in ([], {}, ""):
         return True
-    return any(value is harmless or value == harmless for harmless in _HARMLESS.get(name, ()))
+    return any(value is harmless or value == harmless for harmless in HARMLESS.get(name, ()))

@@ -13,10 +13,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from harness.config import config_from
 from harness.config.fields import fields_of, section_of, traits_of
-from harness.config.reference import SCHEMA, json_schema, reference_page
+from harness.config.load import SCHEMA
+from harness.config.reference import json_schema, reference_page
 from harness.config.run import RunConfig
-from harness.config.unsupported import UNSUPPORTED
+from harness.config.unsupported import HARMLESS, UNSUPPORTED, asks_nothing
+from harness.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
 EFFECTS = {"weights", "data", "generation"}
@@ -133,3 +136,17 @@ def test_the_generator_writes_both_files(tmp_path, monkeypatch):
     assert json.loads((tmp_path / "schema.json").read_text("utf-8")) == json_schema()
     assert (tmp_path / "docs" / "config.md").read_text("utf-8") == reference_page()
     assert yaml.safe_load((tmp_path / "schema.json").read_text("utf-8"))["title"] == "Configuration of a run"
+
+
+def test_the_page_says_which_values_of_unsupported_keys_are_no_error():
+    page = reference_page()
+    assert "unless its value asks for nothing (null, false, an empty text, list or section)" in page
+    assert all(asks_nothing("gates", value) for value in (None, False, "", [], {}))
+    assert all(f"`{name}: {str(values[0]).lower()}`" in page for name, values in HARMLESS.items())
+
+
+def test_the_hint_names_a_file_that_is_installed(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        config_from({}, tmp_path)
+    assert caught.value.hint.endswith(f" {SCHEMA}")
+    assert SCHEMA.is_file()

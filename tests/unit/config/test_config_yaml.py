@@ -73,10 +73,27 @@ def test_anchors_and_merges_are_read():
 
 
 def test_repeated_keys_are_all_reported_with_their_lines():
-    message = refused_text("a: 1\nb: 2\na: 3\nc:\n  d: 1\n  d: 2\n  d: 3\na: 4\n")
-    assert "run.yml:3: the key 'a' stands there more than once: lines 1, 3 and 8" in message
-    assert "run.yml:6: the key 'd' stands there more than once: lines 5, 6 and 7" in message
-    assert "'b'" not in message
+    document = parse_document("a: 1\nb: 2\na: 3\nc:\n  d: 1\n  d: 2\n  d: 3\na: 4\n", "run.yml")
+    assert sorted(map(str, document.problems)) == [
+        "run.yml:3: the key 'a' stands there more than once: lines 1, 3 and 8",
+        "run.yml:6: the key 'd' stands there more than once: lines 5, 6 and 7",
+    ]
+
+
+def test_the_first_of_repeated_keys_counts():
+    document = parse_document("a: 1\na: 3\nc: {d: 1, d: 2}\n", "run.yml")
+    assert document.values == {"a": 1, "c": {"d": 1}}
+    assert document.lines["a",] == 1
+
+
+def test_a_repeated_key_does_not_hide_the_other_problems(problems):
+    found = problems("lora_r: 0\nseed: 1\nseed: x\n3: y\nlerning_rate: 1\nserve: {dtype: f, dtype: auto}\n")
+    assert [problem.split(": ")[0] for problem in found] == [f"run.yml:{line}" for line in (6, 8, 9, 10, 11, 11)]
+
+
+def test_a_value_of_the_command_line_repeats_no_key(problems):
+    (message,) = problems(overrides=("serve={dtype: auto, dtype: float32}",))
+    assert "the key 'dtype' stands there more than once" in message
 
 
 def test_the_same_key_in_two_sections_is_fine():
@@ -120,9 +137,12 @@ def test_not_a_mapping(text, kind):
 
 
 def test_keys_that_are_not_text():
-    message = refused_text("a: 1\n3: x\nyes: y\n")
-    assert "run.yml:2: the key 3 is not text" in message
-    assert "run.yml:3: the key True is not text" in message
+    document = parse_document("a: 1\n3: x\nyes: y\n", "run.yml")
+    assert document.values == {"a": 1}
+    assert list(map(str, document.problems)) == [
+        "run.yml:2: the key 3 is not text; put quotes around it",
+        "run.yml:3: the key True is not text; put quotes around it",
+    ]
 
 
 def test_deep_nesting_is_an_error_and_not_a_crash():
