@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from harness.config.fields import fields_of, section_of, traits_of
 from harness.config.marks import KeyPath
 from harness.config.overrides import show_path
-from harness.config.unsupported import UNSUPPORTED
+from harness.config.unknown import unknown_key
 
 _TYPES = {
     "int_type": "a whole number",
@@ -124,34 +124,6 @@ def _owner(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
             return current if all(isinstance(rest, int) for rest in path[position + 1 :]) else None
         current = section[0]
     return current
-
-
-def unknown_key(path: KeyPath, owner: type[BaseModel] | None, model: type[BaseModel]) -> str:
-    """Say that a key is unknown, and which known one is the nearest."""
-    name = str(path[-1])
-    section = next((str(part) for part in path[:-1] if isinstance(part, str)), "")
-    shown = f"unknown key {name!r}" + (f" in {show_path(path[:-1])}" if len(path) > 1 else "")
-    known = [*(fields_of(owner) if owner else ()), *UNSUPPORTED.get(section, ())]
-    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if plain in known:
-        return f"{shown}; did you mean {plain!r}?"
-    home = _home_of(plain, model, owner)
-    if home:
-        return f"{shown}; {plain!r} belongs {home}"
-    near = difflib.get_close_matches(plain, known, 1, 0.6) or [
-        other for other in known if other.startswith(f"{plain}_")
-    ]
-    return f"{shown}; did you mean {near[0]!r}?" if near else f"{shown}; the known keys are in docs/config.md"
-
-
-def _home_of(name: str, model: type[BaseModel], owner: type[BaseModel] | None) -> str | None:
-    if owner is not model and name in fields_of(model):
-        return "at the top level"
-    for section_name, field in fields_of(model).items():
-        section = section_of(field)
-        if section and section[0] is not owner and name in fields_of(section[0]):
-            return f"into an entry of {section_name}" if section[1] else f"under {section_name}"
-    return None
 
 
 def _choices(expected: str, value: Any) -> str:
