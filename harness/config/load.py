@@ -13,6 +13,7 @@ from harness.config.overrides import Overrides, apply_overrides, show_path
 from harness.config.paths import resolve_paths
 from harness.config.rules import contradictions
 from harness.config.run import RunConfig
+from harness.config.sources import missing_rows, unknown_templates
 from harness.config.unsupported import UNSUPPORTED, asks_nothing
 from harness.config.wording import explain
 from harness.errors import ConfigError, Problem
@@ -86,6 +87,10 @@ def _build(
     broken = {str(path[0]) for path in findings.found if path}
     sound = {name: value for name, value in values.items() if name not in broken}
     findings.add(dict(contradictions(sound, broken)))
+    findings.add(dict(unknown_templates(values)))
+    if findings.found or document.problems or done.problems:
+        # Rows that are missing do not make the file wrong: the base, or an adapter that exists, is tested without.
+        findings.add(dict(missing_rows(values)))
     problems = [*findings.problems(document, done, file), *done.problems]
     if problems or config is None:
         raise ConfigError(_title(file, len(problems)), problems, _HINT)

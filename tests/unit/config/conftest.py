@@ -27,6 +27,8 @@ def load(tmp_path: Path) -> Load:
     """Load the smallest configuration with ``extra`` lines at its end."""
 
     def run(extra: str = "", overrides: tuple[str, ...] = (), data: Path | None = None, text: str | None = None):
+        for rows in ("rows.jsonl", "x.jsonl", "a.jsonl", "b.jsonl"):
+            (tmp_path / rows).touch()
         path = tmp_path / "run.yml"
         path.write_text(SMALLEST + extra if text is None else text, "utf-8")
         return load_config(path, overrides, data)

@@ -163,5 +163,6 @@ def test_config_from_values(tmp_path):
     assert config.output_dir == str(tmp_path / "out")
     assert config.source is None
     assert values["datasets"] == ({"path": "x.jsonl"},), "the caller's values are left alone"
+    (tmp_path / "x.jsonl").touch()
     with pytest.raises(ConfigError, match=r"^the configuration has a problem:\n  unknown key 'lora_rr'"):
         config_from({**values, "lora_rr": 1}, tmp_path)
