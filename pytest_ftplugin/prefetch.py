@@ -68,6 +68,7 @@ def _open_run(state: State, plan: Plan) -> None:
     from pytest_ftplugin.others import run_others
 
     state.guided = _guided(state, plan)
+    state.terminal.notes(state.run_config)
     state.columns = run_others(state, plan)
     with state.terminal.progress() as on_event:
         # known to the state before it does anything: whatever happens, the session's end closes it

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_ftplugin.settings import Settings
 
 if TYPE_CHECKING:
+    from harness.config import RunConfig
     from harness.protocols import OnEvent
     from harness.reporting.progress import ProgressPrinter
     from pytest_ftplugin.live import LiveRun
@@ -91,6 +92,16 @@ class Terminal:
         reporter.write_line(f"ERROR: {what}", red=True, bold=True)
         for line in message.splitlines():
             reporter.write_line(line, red=True)
+
+    def notes(self, config: RunConfig | None) -> None:
+        """Say which keys of the config are accepted and not used here, and why.
+
+        Sessions of ours over another model or decoding run without header: theirs is the same config.
+        """
+        if config is None or self._state.pytest_config.getoption("no_header", False):
+            return
+        for note in config.notes:
+            self.line(f"ft: note: {note}", yellow=True)
 
     def prefetched(self, live: LiveRun) -> None:
         """Write what is tested and what it took to have the replies."""

@@ -66,6 +66,7 @@ def run_manifest(
         "generation": [asdict(fill) for fill in fills],
         "timings": dict(timings),
         "config": request.config.resolved() if request.config else None,
+        "notes": request.config.notes if request.config else (),
         "machine": machine(),
         "versions": versions(),
     }

@@ -108,3 +108,24 @@ def test_data_replaces_the_data_sets(project):
     assert "train 5" in project.log or "train 1" in project.log  # equal rows may count once
     manifest = json.loads((project.runs[-1] / "manifest.json").read_text())
     assert "other.jsonl" in json.dumps(manifest["config"]["datasets"])
+
+
+def notes(result):
+    return [line for line in result.outlines if "accepted, not used here" in line]
+
+
+def test_keys_that_are_not_used_are_noted_once_on_a_cold_and_on_a_warm_run(project):
+    for _ in range(2):
+        [line] = notes(train(project, "-q", hub_model_id="me/mine"))
+        assert line.startswith("ft: note: hub_model_id: accepted, not used here, because ")
+        [note] = json.loads((project.runs[-1] / "manifest.json").read_text())["notes"]
+        assert line == f"ft: note: {note}"
+    assert project.did("train") == 1
+
+
+def test_sessions_to_compare_with_and_xdist_workers_do_not_repeat_the_notes(project):
+    path = project.config(hub_model_id="me/mine")
+    result = project.run_apart(f"--train-config={path}", "--baseline=base", "-n2", base_only=False)
+    result.assert_outcomes(passed=3)
+    assert len(project.runs) == 2
+    assert len(notes(result)) == 1
