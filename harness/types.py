@@ -35,6 +35,9 @@ Schedule = Literal[
 ]
 """The course of the learning rate; names are axolotl's and transformers'."""
 
+SHOWN = 80
+"""Characters of a reply that its repr shows: pytest cuts the middle out of a long one."""
+
 
 def to_json(value: Any) -> Any:
     """Return ``value`` (a noun, or a container of nouns) as plain JSON data."""
@@ -296,6 +299,11 @@ class Reply:
     """Set when the engine refused or failed this one request; the text is then empty."""
 
 
+def _start(text: str) -> str:
+    """Return the start of ``text`` quoted, and that there is more."""
+    return repr(text[:SHOWN]) + ("…" if len(text) > SHOWN else "")
+
+
 def _parsed(reply: str) -> Any:
     __tracebackhide__ = True
     try:
@@ -307,7 +315,7 @@ def _parsed(reply: str) -> Any:
     raise AssertionError(f"{problem}\n{reply[:500]}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Generation:
     """One stored reply of one served model to one case."""
 
@@ -325,6 +333,13 @@ class Generation:
     completion_tokens: int = 0
     tool_calls: tuple[ToolCall, ...] = ()
     error: str | None = None
+
+    def __repr__(self) -> str:
+        """Return what a person needs of a failing check: whose reply, how it begins, why it ended."""
+        label = self.case_id if self.repeat == 0 else f"{self.case_id}@{self.repeat + 1}"
+        if self.error:
+            return f"Generation({label!r}, error={_start(self.error)})"
+        return f"Generation({label!r}, {_start(self.text)}, {self.finish_reason!r})"
 
     @property
     def json(self) -> Any:

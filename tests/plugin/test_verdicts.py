@@ -130,3 +130,21 @@ def test_the_run_fixture_names_the_run(project):
         """
     )
     project.run().assert_outcomes(passed=3)
+
+
+def test_a_failing_check_shows_whose_reply_it_was_and_how_it_begins(project):
+    project.cases(1)
+    project.fake(default="not JSON")
+    project.suite(
+        """
+        import pytest
+        from harness.checks import is_json
+        @pytest.mark.cases("cases.jsonl")
+        def test_it(generation): assert is_json(generation)
+        """
+    )
+    result = project.run()
+    shown = "is_json(Generation('c0', 'not JSON', 'stop'))"
+    result.stdout.fnmatch_lines([f"*where * = {shown}"])
+    [failure] = project.rows("failures.jsonl")
+    assert shown in failure["verdict"]["reason"]
