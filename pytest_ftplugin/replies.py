@@ -126,4 +126,4 @@ class RecordedReplies:
 
     def ask(self, case: Case, repeat: int) -> Generation:
         """Skip the test: there is no model, so what it would have said is not known."""
-        pytest.skip(f"a replay has no model to ask for one reply more (case {case.id!r}, repeat {repeat})")
+        pytest.skip(f"a replay has no model to ask for one reply more (case {Trial(case, repeat).label!r})")

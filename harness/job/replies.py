@@ -17,6 +17,11 @@ _ID_KEYS = ("case_id", "id")
 _NEXT = f'a row is {{"id": …, "text": …, "repeat": 0}}; the text may stand under {", ".join(_TEXT_KEYS)}'
 
 
+def _named(case_id: str, repeat: int) -> str:
+    """Name a reply as its item's id counts, from 1, and as the file does, from 0."""
+    return f"case {case_id!r}" + (f', repeat {repeat + 1} ("repeat": {repeat} in the file)' if repeat else "")
+
+
 def _read_row(row: Any, where: Problem) -> tuple[tuple[str, int], Reply] | Problem:
     def wrong(message: str) -> Problem:
         return Problem(message, where.file, where.line)
@@ -66,9 +71,7 @@ def read_replies(path: Path) -> dict[tuple[str, int], Reply]:
         if isinstance(found, Problem):
             problems.append(found)
         elif replies.get(found[0], found[1]) != found[1]:  # failures.jsonl holds a reply once for each test it failed
-            problems.append(
-                Problem(f"a second reply for case {found[0][0]!r}, repeat {found[0][1]}", str(path), number)
-            )
+            problems.append(Problem(f"a second reply for {_named(*found[0])}", str(path), number))
         else:
             replies[found[0]] = found[1]
     if problems or not replies:
@@ -103,7 +106,7 @@ class FileEngine:
         """Hand out the file's replies."""
         for request in requests:
             known = self._replies.get((request.case_id, request.repeat))
-            missing = f"{self._path} holds no reply for case {request.case_id!r}, repeat {request.repeat}"
+            missing = f"{self._path} holds no reply for {_named(request.case_id, request.repeat)}"
             on_reply(request, known or Reply("", finish_reason="error", error=missing))
 
     def score(self, token_ids: Sequence[int], *, base: bool = False) -> list[float]:  # noqa: ARG002

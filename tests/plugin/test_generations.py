@@ -67,3 +67,15 @@ def test_a_reply_that_failed_several_tests_is_one_reply(project):
     project.run().assert_outcomes(failed=6)
     failures = project.runs[-1] / "failures.jsonl"
     project.run(f"--generations={failures}", base_only=False).assert_outcomes(failed=6)
+
+
+def test_messages_count_repeats_as_the_items_do(project):
+    project.cases(1)
+    path = replies(project, {"id": "c0", "text": "yes"})
+    result = project.run("--generations", path, "--ft-repeats", "2", base_only=False)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*holds no reply for case 'c0', repeat 2 (\"repeat\": 1 in the file)*"])
+
+    twice = [{"id": "c0", "text": text, "repeat": 1} for text in ("yes", "no")]
+    result = project.run("--generations", replies(project, *twice), base_only=False)
+    result.stderr.fnmatch_lines(["*a second reply for case 'c0', repeat 2 (\"repeat\": 1 in the file)*"])
