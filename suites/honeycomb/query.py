@@ -45,14 +45,14 @@ def valid_query(query: Any, columns: Collection[str] | None = None, *, fewest_po
 
 
 def columns_exist(query: Any, columns: Collection[str]) -> Check:
-    """Check that each column that ``query`` names is one of ``columns``, exactly as written there."""
-    return Check.of("columns_exist", tuple(_missing_columns(query, columns)))
+    """Check that ``query`` is an object and each column it names one of ``columns``, exactly as written there."""
+    return Check.of("columns_exist", _no_object(query) or tuple(_missing_columns(query, columns)))
 
 
 def problems(query: Any, columns: Collection[str] | None = None, *, fewest_points: int = 1) -> tuple[str, ...]:
     """Return every problem of ``query``, each as ``path: what is wrong``; none when it is valid."""
-    if not isinstance(query, dict):
-        return (f"a query is a JSON object, not {show(query)}",)
+    if none := _no_object(query):
+        return none
     found = [f"{key}: unknown key{nearest(key, KEYS)}" for key in query if key not in KEYS]
     for path, entry in _entries(query, found):
         found.extend(_ENTRY_RULES[path.partition("[")[0]](path, entry, query))
@@ -62,6 +62,10 @@ def problems(query: Any, columns: Collection[str] | None = None, *, fewest_point
     if columns is not None:
         found.extend(_missing_columns(query, columns))
     return tuple(found)
+
+
+def _no_object(query: Any) -> tuple[str, ...]:
+    return () if isinstance(query, dict) else (f"a query is a JSON object, not {show(query)}",)
 
 
 def named_columns(query: Any) -> Iterator[tuple[str, str]]:

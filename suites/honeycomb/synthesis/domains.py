@@ -35,10 +35,6 @@ class Domain:
     nouns: tuple[str, ...]
     columns: Mapping[str, Column]
 
-    def of_kind(self, *kinds: Kind) -> list[Column]:
-        """Return the columns of the given kinds, in file order."""
-        return [column for column in self.columns.values() if column.kind in kinds]
-
 
 def load_domains() -> tuple[Domain, ...]:
     """Read the domains; two columns that are called the same, or one of an unknown kind, are errors."""

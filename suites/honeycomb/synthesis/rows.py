@@ -69,9 +69,9 @@ def training_row(identifier: str, item: Item, reply: str | None = None) -> dict[
     reply = item.reply if reply is None else reply
     return {
         "id": identifier,
-        # of the reply as it stands: the right one's would give a flawed row away
+        # of the reply as it stands: the right one's skeleton would give a flawed row away
         "cluster": skeleton(json.loads(reply)),
-        "tags": {"intent": item.intent, "domain": item.domain, "complexity": item.complexity},
+        "tags": {"domain": item.domain, "complexity": item.complexity},  # nor the intent: it names a lost negation
         "conversations": _turns(item, reply),
     }
 
@@ -80,6 +80,7 @@ def eval_row(identifier: str, item: Item, seen: bool) -> dict[str, Any]:
     """Return a case: the same turns, the query in full, and what can be said of it."""
     row = training_row(identifier, item)
     row["tags"] |= {
+        "intent": item.intent,
         "skeleton_seen": "yes" if seen else "no",
         "calculation": item.query["calculations"][0]["op"],
         "filter": " ".join(sorted(entry["op"] for entry in item.query.get("filters", ()))) or "none",
