@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def pytest_ft_trainer(config: pytest.Config) -> Trainer | None:
     """Return what trains the adapter instead of the harness's own training (see ``harness.protocols.Trainer``).
 
-    It is called only when no adapter in the cache matches the config and the data. Return None to
+    What is returned is called only when no adapter in the cache matches config and data. Return None to
     leave the choice to the next implementation.
     """
 

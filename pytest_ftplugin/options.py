@@ -1,7 +1,7 @@
 """All options, ini keys and marks of the plugin, in one table each.
 
-``docs/options.md`` is written from these tables (a test holds the two together), so what is said
-here is what a user reads.
+``docs/options.md`` is written from these tables (see :mod:`pytest_ftplugin.page`; a test holds the two
+together), so what is said here is what a user reads.
 """
 
 from __future__ import annotations
@@ -229,40 +229,3 @@ def add_marks(config: pytest.Config) -> None:
     """Register every mark of the table, so that ``--strict-markers`` knows them."""
     for mark in MARKS:
         config.addinivalue_line("markers", f"{mark.signature}: {mark.help}")
-
-
-def options_page() -> str:
-    """Return ``docs/options.md``: every option, ini key and mark, from the tables above."""
-    lines = [
-        "# Options and marks",
-        "",
-        "Everything the pytest plugin adds. An ini key stands in `pytest.ini` or `[tool.pytest.ini_options]`; the",
-        "command line wins over it. Paths on the command line are relative to the current folder, paths in an ini file",
-        "to that file.",
-        "",
-        "pytest settles its rootdir before it knows the options of plugins, and takes a path that follows an option",
-        "for a test path. Name a test path too (`pytest suites/ --adapter PATH`), or write `--adapter=PATH`.",
-        "",
-        "Every option has a second name that begins with `--ft-`: `--ft-model` is `--model`. Where a project's own",
-        f"`conftest.py` adds an option of the same name, `{PREFIXED}` in the",
-        "ini file leaves it all names but the second ones (messages then still speak of the first). Where the plugin",
-        "is installed and not wanted, `addopts = -p no:ftplugin` switches it off.",
-        "",
-        "| option | ini key | |",
-        "|---|---|---|",
-    ]
-    for option in OPTIONS:
-        value = "\\|".join(option.choices) if option.choices else option.metavar
-        flag = f"{option.flag} {value}".strip()
-        ini = f"`{option.ini}`" if option.ini else ""
-        lines.append(f"| `{flag}` | {ini} | {option.help} |")
-    lines += ["", "| mark | |", "|---|---|"]
-    lines += [f"| `{mark.signature}` | {mark.help} |" for mark in MARKS]
-    lines += [
-        "",
-        "The table at the end of a run counts, for each test, `passed/scored rate [low, high]`: what was not scored",
-        "(errors, unscored) stands apart, and the brackets are the rate's 95% interval in per cent (Wilson). It takes",
-        "items as independent: with `--ft-repeats`, or cases derived from one another, it is too narrow. A row over",
-        "several tests counts each reply several times and has none.",
-    ]
-    return "\n".join(lines) + "\n"
