@@ -40,9 +40,9 @@ def test_a_training_row_begins_with_its_prompt_and_ends_in_a_trained_stop(render
         row = renderer.encode(sample)
         prompt = renderer.prompt_ids(sample.messages[:-1])
         assert list(prompt) == asked(reference, sample.messages[:-1]), sample.id
-        assert row.ids[: len(prompt)] == prompt, sample.id
+        assert row.input_ids[: len(prompt)] == prompt, sample.id
         assert all(label == IGNORED for label in row.labels[: len(prompt)]), sample.id
-        trained = [token for token, label in zip(row.ids, row.labels, strict=True) if label != IGNORED]
+        trained = [token for token, label in zip(row.input_ids, row.labels, strict=True) if label != IGNORED]
         assert trained[-1] in renderer.stop_ids, sample.id
 
 
