@@ -26,6 +26,7 @@ OTHER_TEMPLATE_NAMES: Mapping[str, str] = {
     "mistral_v1": "mistral",
     "inst": "mistral",
 }
+"""Other trainers' names of the same templates."""
 _OWN = "tokenizer_default"
 _OWN_OR = "tokenizer_default_fallback_"
 

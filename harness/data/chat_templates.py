@@ -15,18 +15,6 @@ from harness.errors import TemplateError
 
 TOKENIZER_DEFAULT = "tokenizer_default"
 _FALLBACK = "tokenizer_default_fallback_"
-_OTHER_NAMES = {
-    "phi_3": "phi3",
-    "phi_35": "phi3",
-    "phi3.5": "phi3",
-    "qwen_25": "qwen",
-    "qwen2": "qwen",
-    "qwen2.5": "qwen",
-    "llama-3": "llama3",
-    "llama3.1": "llama3",
-    "mistral_v1": "mistral",
-    "inst": "mistral",
-}
 WAY_OUT = "Name one in the config, e.g. `chat_template: chatml`; there are {names}, or give the text of one's own."
 
 
@@ -66,9 +54,11 @@ def named_template(name: str) -> ChatTemplate:
     Raises:
         TemplateError: there is none; the nearest name and all others are shown.
     """
-    known = _OTHER_NAMES.get(name, name)
+    from harness.config import OTHER_TEMPLATE_NAMES
+
+    known = OTHER_TEMPLATE_NAMES.get(name, name)
     if known not in template_names():
-        near = nearest(name, [*template_names(), *_OTHER_NAMES])
+        near = nearest(name, [*template_names(), *OTHER_TEMPLATE_NAMES])
         raise TemplateError(f"there is no chat template called {name!r}{near}", hint=_way_out())
     text = (resources.files("harness.data") / "templates" / f"{known}.jinja").read_text("utf-8")
     return ChatTemplate(known, {"default": text})

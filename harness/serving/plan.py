@@ -69,7 +69,7 @@ def plan_serving(
         EngineError: the engine asked for is not installed.
     """
     engine, distribution = _pick_engine(serve.engine)
-    rank, modules_to_save = _shape(adapter)
+    rank, modules_to_save = adapter_shape(adapter) if adapter else (0, [])
     check_servable(serve, rank, modules_to_save)
     version = metadata.version(distribution)
     device = _device(distribution, version)
@@ -174,13 +174,19 @@ def _beyond_vllm_lora(rank: int, modules_to_save: Sequence[str]) -> list[str]:
     return reasons
 
 
-def _shape(adapter: Adapter | None) -> tuple[int, list[str]]:
-    """Return the adapter's highest rank and the modules that it holds in full."""
-    if adapter is None:
-        return 0, []
-    config = json.loads((adapter.path / "adapter_config.json").read_text(encoding="utf-8"))
-    ranks = [config.get("r") or 0, *(config.get("rank_pattern") or {}).values()]
-    return max(int(rank) for rank in ranks), list(config.get("modules_to_save") or ())
+def adapter_shape(adapter: Adapter) -> tuple[int, list[str]]:
+    """Return the adapter's highest rank and the modules that it holds in full.
+
+    Raises:
+        EngineError: its ``adapter_config.json`` is no such file.
+    """
+    file = adapter.path / "adapter_config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+        ranks = [config["r"], *(config.get("rank_pattern") or {}).values()]
+        return max(int(rank) for rank in ranks), list(config.get("modules_to_save") or ())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{file}: {error}") from None
 
 
 def _adapter_mode(

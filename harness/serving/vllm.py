@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.errors import EngineError
 from harness.serving.local import LocalEngine
-from harness.serving.plan import LORA_RANKS
+from harness.serving.plan import LORA_RANKS, adapter_shape
 from harness.serving.server import Address, ChatFormat, Command
 from harness.types import Adapter, Request
 
@@ -106,15 +106,11 @@ def lora_rank(adapter: Adapter) -> int:
     Raises:
         EngineError: its rank is higher than vLLM can serve unmerged.
     """
-    file = adapter.path / "adapter_config.json"
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-        rank = max([int(config["r"]), *(int(value) for value in (config.get("rank_pattern") or {}).values())])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EngineError(f"{file}: {error}") from None
+    rank, _ = adapter_shape(adapter)
     for allowed in LORA_RANKS:
         if rank <= allowed:
             return allowed
     raise EngineError(
-        f"{file}: rank {rank} is more than vLLM serves as LoRA ({LORA_RANKS[-1]}).\n  To do: serve.adapter: merged."
+        f"{adapter.path / 'adapter_config.json'}: rank {rank} is more than vLLM serves as LoRA ({LORA_RANKS[-1]}).\n"
+        "  To do: serve.adapter: merged."
     )
