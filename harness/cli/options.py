@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
-
-ENGINES = ("auto", "vllm", "transformers")
 
 
 def known_engine(name: str) -> str:
@@ -16,8 +14,11 @@ def known_engine(name: str) -> str:
     Raises:
         typer.BadParameter: there is none.
     """
-    if name not in ENGINES:
-        raise typer.BadParameter(f"{name!r} is not an engine: they are {', '.join(ENGINES)}")
+    from harness.config import ServeConfig
+
+    engines = get_args(ServeConfig.model_fields["engine"].annotation)
+    if name not in engines:
+        raise typer.BadParameter(f"{name!r} is not an engine: they are {', '.join(engines)}")
     return name
 
 
